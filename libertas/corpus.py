@@ -1,0 +1,187 @@
+"""A corpus on disk: lm_dataformat shards, and an index to fetch one document by its id.
+
+Shards are `data_{i}_time0_{name}.jsonl.zst` with one `{"text": …, "meta": {…}}` per line, readable by `lm_dataformat`
+and `zstdcat | jq`. A shard is a row of zstd frames with checksums, about `FRAME_BYTES` of text each, so one document
+is fetched by decompressing one frame. `documents.npy` tells where each document lies; `by_id.npy` is its order by id.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import orjson
+import zstandard
+from numpy.typing import NDArray
+
+from libertas.document import Document
+from libertas.errors import BrokenLineage, UsageError
+from libertas.lineage.manifest import Manifest, is_artifact, read_manifest
+
+FRAME_BYTES = 256 * 1024
+SHARD_BYTES = 1 << 30
+"""Uncompressed bytes after which a new shard begins."""
+COMPRESSION_LEVEL = 3
+
+ROW = np.dtype([("id", "S32"), ("shard", "<u4"), ("frame", "<u8"), ("line", "<u4"), ("bytes", "<u4")])
+"""One document: its id, shard number, offset of its frame in the shard, offset and length of its line in the frame."""
+
+
+class CorpusWriter:
+    """Writes documents into a folder of shards, in the order they are added; use it in a `with` block."""
+
+    def __init__(self, folder: Path, name: str, shard_bytes: int = SHARD_BYTES) -> None:
+        """Start an empty corpus part in `folder`; `name` becomes part of the file names."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.name, self.shard_bytes = folder, name, shard_bytes
+        self.documents, self.text_bytes = 0, 0
+        self._rows: list[tuple[bytes, int, int, int, int]] = []
+        self._frame: list[bytes] = []
+        self._frame_bytes, self._shard_read = 0, 0
+        self._shard, self._offset = -1, 0
+        self._file: BinaryIO | None = None
+        self._compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
+
+    def add(self, document: Document) -> None:
+        """Append one document."""
+        meta = {"id": document.id, **document.meta}
+        line = orjson.dumps({"text": document.text, "meta": meta}, option=orjson.OPT_APPEND_NEWLINE)
+        if self._file is None or (self._shard_read >= self.shard_bytes and not self._frame):
+            self._next_shard()
+        self._rows.append((document.id.encode(), self._shard, self._offset, self._frame_bytes, len(line)))
+        self._frame.append(line)
+        self._frame_bytes += len(line)
+        self.documents += 1
+        self.text_bytes += len(document.text.encode())
+        if self._frame_bytes >= FRAME_BYTES:
+            self._end_frame()
+
+    def _next_shard(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._shard, self._offset, self._shard_read = self._shard + 1, 0, 0
+        self._file = (self.folder / shard_name(self._shard, self.name)).open("wb")
+
+    def _end_frame(self) -> None:
+        if self._frame and self._file is not None:
+            self._offset += self._file.write(self._compressor.compress(b"".join(self._frame)))
+            self._shard_read += self._frame_bytes
+        self._frame, self._frame_bytes = [], 0
+
+    def __enter__(self) -> "CorpusWriter":
+        """Nothing to prepare."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the last frame and write the index, unless the block failed."""
+        if kind is None:
+            if self._file is None:
+                self._next_shard()
+            self._end_frame()
+            rows = np.array(self._rows, dtype=ROW)
+            np.save(self.folder / "documents.npy", rows)
+            np.save(self.folder / "by_id.npy", np.argsort(rows["id"], kind="stable").astype(np.uint32))
+        if self._file is not None:
+            self._file.close()
+
+
+def shard_name(number: int, name: str) -> str:
+    """File name in lm_dataformat's pattern; the time is always 0, so that equal corpora have equal bytes."""
+    return f"data_{number}_time0_{name}.jsonl.zst"
+
+
+class Corpus:
+    """An immutable corpus: iterate it, count it, fetch one document by id."""
+
+    def __init__(self, path: Path, part: str, manifest: Manifest) -> None:
+        """Use `Corpus.open`."""
+        self.path, self.part, self.manifest = path, part, manifest
+        self.folder = path / part
+        self._rows: NDArray[np.void] = np.load(self.folder / "documents.npy", mmap_mode="r")
+        self._by_id: NDArray[np.uint32] = np.load(self.folder / "by_id.npy", mmap_mode="r")
+        shards = self.folder.glob("data_*.jsonl.zst")
+        self.shards = sorted(shards, key=lambda p: int(p.name.split("_")[1]))
+
+    @staticmethod
+    def open(path: Path, part: str = ".") -> "Corpus":
+        """Open the corpus artifact at `path`; a mixed corpus has the parts `train` and `validation`.
+
+        Raises:
+            UsageError: `path` is no corpus or has no such part.
+        """
+        manifest = read_manifest(path)
+        if manifest.kind != "corpus":
+            raise UsageError(f"{path} is a {manifest.kind}; expected a corpus made by `libertas gather` or `mix`")
+        if not (path / part / "documents.npy").exists():
+            parts = sorted(p.parent.name for p in path.glob("*/documents.npy")) or ["."]
+            raise UsageError(f"{path} has no part {part!r}; it has {', '.join(parts)}")
+        return Corpus(path, part, manifest)
+
+    def __len__(self) -> int:
+        """Number of documents."""
+        return len(self._rows)
+
+    def ids(self) -> list[str]:
+        """All document ids in corpus order."""
+        return [i.decode() for i in self._rows["id"]]
+
+    def __iter__(self) -> Iterator[Document]:
+        """Documents in corpus order, streamed."""
+        for shard in self.shards:
+            with shard.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(
+                file, read_across_frames=True
+            ) as stream:
+                rest = b""
+                while block := stream.read(1 << 20):
+                    *lines, rest = (rest + block).split(b"\n")
+                    yield from map(_parse, lines)
+
+    def document(self, number: int) -> Document:
+        """The document with this number in corpus order; one frame is decompressed."""
+        row = self._rows[number]
+        with self.shards[row["shard"]].open("rb") as file:
+            file.seek(int(row["frame"]))
+            with zstandard.ZstdDecompressor().stream_reader(file, closefd=False) as stream:
+                frame = stream.read(int(row["line"]) + int(row["bytes"]))
+        return _parse(frame[row["line"] :])
+
+    def number_of(self, document_id: str) -> int | None:
+        """Where a document stands in corpus order, or None; a binary search over the ids."""
+        wanted, low, high = document_id.encode(), 0, len(self._by_id)
+        while low < high:
+            middle = (low + high) // 2
+            if self._rows["id"][self._by_id[middle]] < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(self._by_id) and self._rows["id"][self._by_id[low]] == wanted:
+            return int(self._by_id[low])
+        return None
+
+    def fetch(self, document_id: str) -> Document:
+        """The document with this id.
+
+        Raises:
+            UsageError: no document has it.
+        """
+        number = self.number_of(document_id)
+        if number is None:
+            raise UsageError(f"{self.folder} has no document {document_id}; ids have 32 hexadecimal digits")
+        return self.document(number)
+
+
+def _parse(line: bytes) -> Document:
+    try:
+        record: dict[str, Any] = orjson.loads(line)
+        meta = record["meta"]
+        return Document(id=meta.pop("id"), text=record["text"], meta=meta)
+    except (orjson.JSONDecodeError, KeyError) as error:
+        raise BrokenLineage(f"a corpus line cannot be read ({error}): {line[:80]!r}; run `libertas verify`") from error
+
+
+def is_corpus(path: Path) -> bool:
+    """Whether the artifact at `path` is a corpus."""
+    return is_artifact(path) and read_manifest(path).kind == "corpus"

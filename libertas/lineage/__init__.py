@@ -1,0 +1,1 @@
+"""Artifacts, their manifests, and the checks that make a run a proof."""

@@ -1,0 +1,142 @@
+"""The manifest: what an artifact is, what it was made from, and the hash of every byte in it.
+
+`manifest.json` is written last, so a directory that has one is finished. Three hashes sit in it:
+
+- `fingerprint` says *what was asked for*: kind, config, fingerprints of inputs, stage code. It is known before the
+  work starts, so work with the same fingerprint is reused.
+- `content` says *what came out*: the files and the fingerprint. Downstream manifests record it, so a rebuilt input
+  with other bytes is noticed.
+- `seal` covers the manifest itself, so a change of the record is noticed as well.
+"""
+
+import os
+import platform
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from libertas.errors import BrokenLineage, UnfinishedArtifact, UsageError
+from libertas.lineage.fingerprint import canonical, digest
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """Something an artifact was made from: another artifact, or a plain file from outside."""
+
+    role: str
+    path: str
+    """Relative to the artifact's directory, so that a whole tree can be moved."""
+    fingerprint: str
+    content: str
+    kind: str
+    """The artifact's kind, or `file`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One file of an artifact: path relative to its directory, size in bytes, tagged hash."""
+
+    path: str
+    bytes: int
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The record an artifact carries of itself."""
+
+    kind: str
+    fingerprint: str
+    content: str
+    config: dict[str, Any]
+    identity: dict[str, Any]
+    inputs: tuple[Input, ...]
+    files: tuple[File, ...]
+    counts: dict[str, Any]
+    code: str
+    version: str
+    command: tuple[str, ...]
+    host: dict[str, Any]
+    started: str
+    finished: str
+    seconds: float
+    peak_memory_bytes: int
+    format: int = field(default=1)
+
+    @staticmethod
+    def content_of(fingerprint: str, files: tuple[File, ...]) -> str:
+        """The hash of what came out: fingerprint and files."""
+        return digest(canonical([fingerprint, [asdict(f) for f in files]]))
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON with the seal over everything else."""
+        record = asdict(self)
+        record["seal"] = digest(canonical(record))
+        return canonical(record)
+
+
+def fingerprint(kind: str, identity: dict[str, Any], inputs: tuple[Input, ...], code: str) -> str:
+    """What was asked for, as one hash; roles and input fingerprints count, paths do not."""
+    return digest(canonical([kind, identity, [(i.role, i.fingerprint) for i in inputs], code]))
+
+
+def is_artifact(path: Path) -> bool:
+    """Whether a directory holds a manifest."""
+    return (path / MANIFEST).is_file()
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of the artifact at `path`.
+
+    Raises:
+        UsageError: nothing is there.
+        UnfinishedArtifact: a directory without a manifest.
+        BrokenLineage: the manifest was changed after it was written.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist; expected the directory of an artifact")
+    if not is_artifact(path):
+        raise UnfinishedArtifact(
+            f"{path} has no {MANIFEST}, so it is not a finished artifact; run the command that makes it again"
+        )
+    return parse_manifest((path / MANIFEST).read_bytes(), path)
+
+
+def parse_manifest(raw: bytes, path: Path) -> Manifest:
+    """Read a manifest's bytes and check its seal; `path` is only named in errors."""
+    broken = BrokenLineage(f"{path / MANIFEST} was changed after it was written; restore it or rebuild {path}")
+    try:
+        record = orjson.loads(raw)
+        seal = record.pop("seal")
+        if digest(canonical(record)) != seal or canonical({**record, "seal": seal}) != raw:
+            raise broken
+        inputs = tuple(Input(**i) for i in record.pop("inputs"))
+        files = tuple(File(**f) for f in record.pop("files"))
+        command = tuple(record.pop("command"))
+        return Manifest(**record, inputs=inputs, files=files, command=command)
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise broken from error
+
+
+def host_facts() -> dict[str, Any]:
+    """What may change a number or a duration: platform, Python, cores, and *names* of the relevant environment."""
+    relevant = ("OMP_", "MKL_", "CUDA_", "TORCH_", "PYTORCH_", "LIBERTAS_", "PYTHONHASHSEED")
+    return {
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "environment": sorted(name for name in os.environ if name.startswith(relevant)),
+    }
+
+
+def command_line() -> tuple[str, ...]:
+    """The words that started this process: the program without its folder, the home folder as `~`."""
+    home = str(Path.home())
+    words = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    return tuple("~" + w[len(home) :] if len(home) > 1 and w.startswith(home + os.sep) else w for w in words)

@@ -1,0 +1,157 @@
+"""Re-hash every hop: which files changed, and which artifacts can no longer be trusted because of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from libertas.errors import LibertasError, UsageError
+from libertas.lineage.fingerprint import file_digest
+from libertas.lineage.manifest import MANIFEST, Manifest, is_artifact, read_manifest
+from libertas.lineage.walk import artifacts_under, parent_path
+from libertas.terminal import progress
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One file that is not what its artifact recorded."""
+
+    file: Path
+    artifact: Path
+    """The innermost artifact that holds the file, or the artifact that read it if it is a plain file."""
+    what: str
+
+
+@dataclass
+class Verification:
+    """The outcome of `verify`."""
+
+    artifacts: int = 0
+    files: int = 0
+    bytes: int = 0
+    damages: list[Damage] = field(default_factory=list)
+    downstream: dict[Path, list[Path]] = field(default_factory=dict)
+    """Damaged artifact -> every artifact made from it, directly or not."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether every byte is the recorded one."""
+        return not self.damages
+
+
+def verify(path: Path) -> Verification:
+    """Check an artifact and all its ancestors, or every artifact below a folder.
+
+    Every file is hashed, every manifest's seal checked, every input compared with what was recorded when it was
+    read. Artifacts beside the ones checked are searched as well, so that everything downstream of a damage is named.
+
+    Raises:
+        UsageError: there is no artifact at or below `path`.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist; expected an artifact or a folder of artifacts")
+    start = [path.resolve()] if is_artifact(path) else [p.resolve() for p in artifacts_under(path)]
+    if not start:
+        raise UsageError(f"{path} holds no artifact (no {MANIFEST} in it or below); name one that `libertas` made")
+    outcome = Verification()
+    made_from: dict[Path, list[Path]] = {}
+    queue, seen = list(start), set(start)
+    with progress("verifying") as bar:
+        while queue:
+            artifact = queue.pop(0)
+            outcome.artifacts += 1
+            for parent in _check(artifact, outcome, made_from):
+                if parent not in seen:
+                    seen.add(parent)
+                    queue.append(parent)
+            bar.advance(1, f"{outcome.files:,} files")
+    if outcome.damages:
+        _trace_downstream(outcome, made_from, {p.parent for p in seen})
+    return outcome
+
+
+def _check(artifact: Path, outcome: Verification, made_from: dict[Path, list[Path]]) -> list[Path]:
+    """Compare one artifact with its manifest; returns the artifacts it was made from."""
+    try:
+        manifest = read_manifest(artifact)
+    except LibertasError as error:
+        outcome.damages.append(Damage(artifact / MANIFEST, artifact, str(error)))
+        return []
+    _check_files(artifact, manifest, outcome)
+    parents = []
+    for source in manifest.inputs:
+        parent = parent_path(artifact, source)
+        if source.kind == "file":
+            outcome.files += 1
+            what = _plain_file_damage(parent, source.content)
+            if what:
+                outcome.damages.append(Damage(parent, artifact, what))
+            continue
+        made_from.setdefault(artifact, []).append(parent)
+        if not parent.exists():
+            outcome.damages.append(Damage(parent, artifact, "the input is gone"))
+            continue
+        parents.append(parent)
+        if is_artifact(parent) and _content(parent) not in (source.content, None):
+            outcome.damages.append(Damage(parent / MANIFEST, artifact, "the input was rebuilt with other content"))
+    return parents
+
+
+def _content(artifact: Path) -> str | None:
+    try:
+        return read_manifest(artifact).content
+    except LibertasError:
+        return None  # reported when the artifact itself is checked
+
+
+def _check_files(artifact: Path, manifest: Manifest, outcome: Verification) -> None:
+    recorded = {f.path: f for f in manifest.files}
+    present = {p.relative_to(artifact).as_posix() for p in artifact.rglob("*") if p.is_file()} - {MANIFEST}
+    for name in sorted(present - recorded.keys()):
+        outcome.damages.append(Damage(artifact / name, artifact, "the file is not in the manifest"))
+    for name, file in recorded.items():
+        path = artifact / name
+        outcome.files += 1
+        if name not in present:
+            outcome.damages.append(Damage(path, artifact, "the file is gone"))
+            continue
+        size = path.stat().st_size
+        outcome.bytes += size
+        if size != file.bytes:
+            outcome.damages.append(Damage(path, artifact, f"{size:,} bytes, expected {file.bytes:,}"))
+        elif file_digest(path) != file.hash:
+            outcome.damages.append(Damage(path, artifact, f"content differs from {file.hash[:15]}…"))
+
+
+def _plain_file_damage(path: Path, content: str) -> str | None:
+    if not path.is_file():
+        return "the file is gone"
+    return None if file_digest(path) == content else f"content differs from {content[:15]}…"
+
+
+def _trace_downstream(outcome: Verification, made_from: dict[Path, list[Path]], neighbours: set[Path]) -> None:
+    """Fill `outcome.downstream`, also from artifacts that lie beside the ones that were checked."""
+    known = set(made_from)
+    for folder in neighbours:
+        for artifact in artifacts_under(folder):
+            if artifact not in known:
+                known.add(artifact)
+                try:
+                    manifest = read_manifest(artifact)
+                except LibertasError:
+                    continue
+                made_from[artifact] = [parent_path(artifact, i) for i in manifest.inputs]
+    children: dict[Path, set[Path]] = {}
+    for artifact, parents in made_from.items():
+        for parent in parents:
+            children.setdefault(parent, set()).add(artifact)
+        for folder in artifact.parents:  # a checkpoint inside a run: the run holds its files
+            if folder in known:
+                children.setdefault(artifact, set()).add(folder)
+    for damage in outcome.damages:
+        reached: set[Path] = set()
+        queue = [damage.artifact]
+        while queue:
+            for child in children.get(queue.pop(), ()):
+                if child not in reached:
+                    reached.add(child)
+                    queue.append(child)
+        outcome.downstream[damage.artifact] = sorted(reached - {damage.artifact})

@@ -1,0 +1,130 @@
+"""Walking the lineage: from an artifact to everything it was made from, and back to files by name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.tree import Tree
+
+from libertas.lineage.artifact import PARTIAL
+from libertas.lineage.manifest import MANIFEST, Input, Manifest, is_artifact, read_manifest
+
+
+@dataclass(frozen=True)
+class Node:
+    """An artifact or plain file in a lineage."""
+
+    path: Path
+    role: str
+    manifest: Manifest | None
+    """None for a plain file from outside."""
+    parents: tuple["Node", ...]
+
+
+def parent_path(artifact: Path, source: Input) -> Path:
+    """Where an input of `artifact` lies."""
+    return (artifact / source.path).resolve()
+
+
+def lineage(path: Path, role: str = "") -> Node:
+    """The artifact at `path` with all its ancestors, as a tree.
+
+    Raises:
+        UsageError, UnfinishedArtifact, BrokenLineage: a link of the chain is absent, unfinished or changed.
+    """
+    manifest = read_manifest(path)
+    parents = tuple(
+        Node(parent_path(path, i), i.role, None, ())
+        if i.kind == "file"
+        else lineage(parent_path(path, i), i.role)
+        for i in manifest.inputs
+    )
+    return Node(path.resolve(), role, manifest, parents)
+
+
+def ancestors(node: Node) -> Iterator[Node]:
+    """The node and everything above it; a shared ancestor comes once, in first-met order."""
+    seen: set[Path] = set()
+    queue = [node]
+    while queue:
+        current = queue.pop(0)
+        if current.path not in seen:
+            seen.add(current.path)
+            yield current
+            queue.extend(current.parents)
+
+
+def find_ancestor(path: Path, kind: str) -> Path | None:
+    """The nearest artifact of a kind above `path`, itself included."""
+    return next((n.path for n in ancestors(lineage(path)) if n.manifest and n.manifest.kind == kind), None)
+
+
+def source_files(path: Path) -> dict[str, list[Path]]:
+    """Files from which documents were gathered, by name: plain inputs and the files of `archive` artifacts."""
+    found: dict[str, list[Path]] = {}
+    for node in ancestors(lineage(path)):
+        if node.manifest is None:
+            found.setdefault(node.path.name, []).append(node.path)
+        elif node.manifest.kind == "archive":
+            for file in node.manifest.files:
+                found.setdefault(Path(file.path).name, []).append(node.path / file.path)
+    return found
+
+
+def artifacts_under(folder: Path) -> list[Path]:
+    """Every finished artifact in a folder and below, sorted; what is still being written is left out."""
+    return sorted(
+        m.parent
+        for m in folder.rglob(MANIFEST)
+        if not any(part.endswith(PARTIAL) for part in m.parent.relative_to(folder).parts)
+    )
+
+
+def draw(node: Node, base: Path | None = None) -> Tree:
+    """The lineage as a tree for the terminal: role, kind, place, fingerprint, main counts."""
+    base = base or node.path.parent
+    tree = Tree(_label(node, base))
+    _grow(tree, node, base, {node.path})
+    return tree
+
+
+def _grow(tree: Tree, node: Node, base: Path, seen: set[Path]) -> None:
+    for parent in node.parents:
+        repeated = parent.path in seen and parent.parents
+        branch = tree.add(_label(parent, base) + ("  [dim](above)[/dim]" if repeated else ""))
+        if not repeated:
+            seen.add(parent.path)
+            _grow(branch, parent, base, seen)
+
+
+def _label(node: Node, base: Path) -> str:
+    place = node.path.relative_to(base) if node.path.is_relative_to(base) else node.path
+    if node.manifest is None:
+        return f"[dim]file[/dim] {place}"
+    return f"[bold]{node.manifest.kind}[/bold] {place}  [dim]{short(node.manifest.fingerprint)}[/dim]  {brief(node.manifest)}"
+
+
+def short(tagged: str) -> str:
+    """A hash short enough to read aloud: its first eight digits."""
+    return tagged.removeprefix("b3:")[:8]
+
+
+def brief(manifest: Manifest) -> str:
+    """The counts of a manifest that fit on one line."""
+    scalars = {k: v for k, v in manifest.counts.items() if isinstance(v, int | float | str)}
+    documents = manifest.counts.get("documents")
+    if isinstance(documents, dict):
+        scalars = {"documents": documents.get("out", 0), **scalars}
+    return ", ".join(f"{_number(v)} {k.replace('_', ' ')}" for k, v in list(scalars.items())[:3])
+
+
+def _number(value: float | str) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value
+
+
+def artifact_of(path: Path) -> Path:
+    """The artifact a path belongs to: itself or the nearest folder above with a manifest."""
+    for folder in [path, *path.parents]:
+        if is_artifact(folder):
+            return folder
+    return path
