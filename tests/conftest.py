@@ -1,0 +1,15 @@
+"""Fixtures that every room uses."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real test data, which the repository does not carry; tests that need it skip without it."""
+    folder = Path(os.environ.get("LIBERTAS_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real test data is not at {folder}; set LIBERTAS_TEST_DATA to its folder")
+    return folder
