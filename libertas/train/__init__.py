@@ -1,0 +1,1 @@
+"""Tokens -> a run: the loop, its checkpoints, and its journal."""

@@ -1,0 +1,135 @@
+"""Checkpoints: artifacts that appear whole, are found by scanning, and are verified when they are loaded.
+
+Two folders lie in a run. `checkpoints/step-00000512` holds weights that are kept for good. `resume/step-00000530` holds
+the full state (weights and optimizer), written every few seconds of wall clock; the two newest are kept.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from libertas.errors import BrokenLineage, LibertasError, UsageError
+from libertas.lineage.artifact import PARTIAL, Draft, write_json
+from libertas.lineage.fingerprint import digest, file_digest
+from libertas.lineage.manifest import is_artifact, read_manifest
+from libertas.lineage.walk import parent_path
+from libertas.model.config import ModelConfig
+from libertas.model.transformer import Model
+from libertas.terminal import say
+from libertas.tokenize import bpe
+from libertas.train import optimizer as optimizers
+from libertas.train.config import TrainConfig
+
+CODE = ("libertas.model", "libertas.train", "libertas.tokenize.order", "libertas.tokenize.pack")
+KEPT_STATES = 2
+WEIGHTS, OPTIMIZER, SHAPE = "model.safetensors", "optimizer.safetensors", "model.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model as it was after a step."""
+
+    path: Path
+    step: int
+    model: Model
+    tokenizer: Tokenizer
+    weights_hash: str
+    """Hash over the names and bytes of all weights; equal hashes mean bit-identical models."""
+
+
+def folder_of(parent: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies in its folder."""
+    return parent / f"step-{step:08d}"
+
+
+def weights_hash(weights: dict[str, Tensor]) -> str:
+    """One hash over all weights, independent of how they are stored."""
+    return digest("".join(f"{n} {digest(t.contiguous().numpy().tobytes())}\n" for n, t in sorted(weights.items())).encode())
+
+
+def save(
+    parent: Path, step: int, model: Model, config: TrainConfig, optimizer: torch.optim.Optimizer | None = None
+) -> Path:
+    """Write a checkpoint under `parent`; with an optimizer, one from which training can continue."""
+    draft = Draft(
+        kind="checkpoint", out=folder_of(parent, step), config=config, inputs={"tokens": [config.tokens]}, code=CODE
+    )
+    if draft.out.exists():
+        shutil.rmtree(draft.out)  # from before an interruption; training has just repeated this step
+    with draft.build() as folder:
+        weights = dict(model.state_dict())
+        save_file(weights, folder / WEIGHTS)
+        write_json(folder / SHAPE, model.config.to_json())
+        if optimizer is not None:
+            save_file(optimizers.state_tensors(model, optimizer), folder / OPTIMIZER)
+        draft.counts = {"step": step, "parameters": model.parameter_count(), "weights": weights_hash(weights)}
+    return draft.out
+
+
+def verified(folder: Path) -> bool:
+    """Whether every byte of a checkpoint is the one that was written; the reader is told if not."""
+    try:
+        manifest = read_manifest(folder)
+        for file in manifest.files:
+            if file_digest(folder / file.path) != file.hash:
+                raise BrokenLineage(f"{folder / file.path} changed after it was written")
+    except (LibertasError, OSError) as error:
+        say(f"[yellow]skipping a checkpoint:[/yellow] {error}")
+        return False
+    return True
+
+
+def newest_state(parent: Path) -> Path | None:
+    """The newest verified full state under `parent`; what was only partly written is removed."""
+    if not parent.exists():
+        return None
+    for leftover in parent.glob(f"*{PARTIAL}"):
+        shutil.rmtree(leftover)
+    found = sorted((p for p in parent.iterdir() if is_artifact(p)), reverse=True)
+    return next((p for p in found if verified(p)), None)
+
+
+def thin_states(parent: Path, keep: int = KEPT_STATES) -> None:
+    """Delete all but the newest full states."""
+    for old in sorted(p for p in parent.iterdir() if is_artifact(p))[:-keep]:
+        shutil.rmtree(old)
+
+
+def restore(folder: Path, model: Model, optimizer: torch.optim.Optimizer) -> int:
+    """Load a full state into a model and an optimizer; returns its step."""
+    model.load_state_dict(load_file(folder / WEIGHTS))
+    optimizers.load_state_tensors(model, optimizer, load_file(folder / OPTIMIZER))
+    return int(read_manifest(folder).counts["step"])
+
+
+def load(path: Path) -> Checkpoint:
+    """Load the checkpoint at `path`, or the last one of the run at `path`.
+
+    Raises:
+        UsageError: neither is there.
+        BrokenLineage: its bytes are not the recorded ones.
+    """
+    manifest = read_manifest(path)
+    if manifest.kind == "run":
+        path = folder_of(path / "checkpoints", int(manifest.counts["steps"]))
+        manifest = read_manifest(path)
+    if manifest.kind != "checkpoint":
+        raise UsageError(f"{path} is a {manifest.kind}; expected a run or a checkpoint made by `libertas train`")
+    for file in manifest.files:
+        if file_digest(path / file.path) != file.hash:
+            raise BrokenLineage(f"{path / file.path} changed after it was written; run `libertas verify {path}`")
+    model = Model(ModelConfig.from_json(orjson.loads((path / SHAPE).read_bytes())))
+    try:
+        model.load_state_dict(load_file(path / WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        raise BrokenLineage(f"{path / WEIGHTS} does not hold the weights that {SHAPE} describes: {error}") from error
+    tokens = next(parent_path(path, i) for i in manifest.inputs if i.role == "tokens")
+    tokenizer = bpe.load(tokens / "tokenizer.json")
+    return Checkpoint(path, int(manifest.counts["step"]), model.eval(), tokenizer, str(manifest.counts["weights"]))

@@ -1,0 +1,61 @@
+"""Settings of a training run. Needs no torch, so that help and lab files are read quickly."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from libertas.errors import UsageError
+from libertas.lineage.fingerprint import execution
+from libertas.model.config import named_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Train a language model on a token store; kill it at any time and run it again to continue bit for bit."""
+
+    tokens: Path
+    """Token store written by `libertas tokenize`."""
+    out: Path
+    """Run directory to write."""
+    model: str = "neo-2m"
+    """Named size of the model; its vocabulary is taken from the token store."""
+    steps: int = 600
+    """Optimizer steps."""
+    batch: int = 8
+    """Sequences per step; a sequence has as many tokens as the model's context."""
+    micro_batch: int = 8
+    """Sequences per forward pass; gradients accumulate over batch / micro_batch of them."""
+    learning_rate: float = 2e-3
+    """Highest learning rate, reached after the warm-up."""
+    final_rate: float = 0.1
+    """Learning rate at the last step, as a share of the highest (GPT-NeoX and Pythia: 0.1)."""
+    warmup: float = 0.02
+    """Share of the steps over which the learning rate rises linearly from zero (Pythia: 0.01)."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay of the matrices; biases, norms and positions are not decayed (Pythia: 0.1)."""
+    beta2: float = 0.95
+    """Decay of AdamW's second moment (GPT-NeoX-20B, Pythia: 0.95)."""
+    clip: float = 1.0
+    """Largest norm of the gradient (GPT-NeoX-20B, Pythia: 1.0)."""
+    seed: int = 0
+    """Decides the initial weights and the order of the data."""
+    checkpoint_every: int = 200
+    """Steps between permanent checkpoints, beside the log-spaced ones at 0, 1, 2, 4, … 512."""
+    validate_every: int = 100
+    """Steps between measurements of the held-out loss, in bits per byte."""
+    save_seconds: float = execution(20.0)
+    """Seconds of wall clock between saves of the full state, from which an interrupted run continues."""
+    workers: int = execution(0)
+    """Threads that read batches ahead; the order of the data does not depend on it."""
+    threads: int = 2
+    """Threads for arithmetic; part of the run's identity, since sums depend on how they are split."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work."""
+        named_size(self.model)
+        for name in ("steps", "batch", "micro_batch", "checkpoint_every", "validate_every", "threads"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        if self.batch % self.micro_batch:
+            raise UsageError(f"batch is {self.batch}, not a multiple of micro_batch, {self.micro_batch}; change one")
+        if not 0 <= self.warmup < 1:
+            raise UsageError(f"warmup is {self.warmup}; expected a share of the steps, from 0 to below 1")

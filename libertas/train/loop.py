@@ -1,0 +1,192 @@
+"""The training loop. Bits depend on the config, the tokens and the platform; not on interruptions or wall clock."""
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from libertas.errors import UsageError
+from libertas.lineage.artifact import Draft
+from libertas.model.config import ModelConfig, named_size
+from libertas.model.cost import measured_peak, training_flops_per_token
+from libertas.model.transformer import Model
+from libertas.terminal import progress, say
+from libertas.tokenize.bpe import token_bytes
+from libertas.tokenize.order import Order
+from libertas.tokenize.pack import batches
+from libertas.tokenize.store import TokenStore
+from libertas.train import checkpoint
+from libertas.train.config import TrainConfig
+from libertas.train.journal import Journal, read
+from libertas.train.optimizer import adamw
+from libertas.train.schedule import keeps_checkpoint, learning_rate
+
+VALIDATION_SEQUENCES = 64
+"""Held-out sequences measured every `validate_every` steps; `libertas evaluate` measures all of them."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run."""
+
+    path: Path
+    steps: int
+    weights_hash: str
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM arrived; the state was saved first."""
+
+
+def train(config: TrainConfig) -> Run:
+    """Train, or continue an interrupted training, until `config.steps`.
+
+    Raises:
+        UsageError: too few tokens for one batch.
+        Interrupted: on SIGINT or SIGTERM, after saving the full state.
+    """
+    draft = Draft(
+        kind="run", out=config.out, config=config, inputs={"tokens": [config.tokens]}, code=checkpoint.CODE
+    )
+    if not draft.finished():
+        store = TokenStore.open(config.tokens)
+        shape = replace(named_size(config.model), vocabulary=store.vocabulary)
+        order = order_of(config, store, shape)
+        torch.set_num_threads(config.threads)
+        torch.set_flush_denormal(True)
+        with draft.build(resume=True) as folder:
+            model = _optimize(config, store, shape, order, folder)
+            rows = read(folder / "metrics.jsonl")
+            draft.counts = {
+                "steps": config.steps,
+                "tokens_read": config.steps * config.batch * shape.context,
+                "parameters": model.parameter_count(),
+                "final_loss": rows[-1]["loss"],
+                "weights": checkpoint.weights_hash(dict(model.state_dict())),
+                "order": {"tokens": order.tokens, "length": order.length, "batch": order.batch, "seed": order.seed},
+            }
+    last = checkpoint.folder_of(config.out / "checkpoints", config.steps)
+    return Run(config.out, config.steps, str(checkpoint.read_manifest(last).counts["weights"]))
+
+
+def order_of(config: TrainConfig, store: TokenStore, shape: ModelConfig) -> Order:
+    """The order in which a training reads a store."""
+    order = Order(tokens=len(store), length=shape.context, batch=config.batch, seed=config.seed)
+    if order.sequences < config.batch:
+        raise UsageError(
+            f"{config.tokens} has {len(store):,} tokens, not enough for one batch of {config.batch} sequences of "
+            f"{shape.context}; gather more text, or lower batch or choose a smaller model"
+        )
+    return order
+
+
+def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order: Order, folder: Path) -> Model:
+    model = Model(shape, config.seed)
+    optimizer = adamw(model, config.weight_decay, config.beta2)
+    state = checkpoint.newest_state(folder / "resume")
+    step = checkpoint.restore(state, model, optimizer) if state else 0
+    if state is None:
+        checkpoint.save(folder / "checkpoints", 0, model, config)
+    else:
+        say(f"continuing after step {step:,} of {config.steps:,}")
+    journal = Journal(folder, after_step=step)
+    validation = _Validation(config, shape)
+    tokens_per_step = config.batch * shape.context
+    flops_per_step = training_flops_per_token(shape, shape.context) * tokens_per_step
+    peak = measured_peak()
+    saved = time.monotonic()
+    with _stop_requests() as stop, progress(f"training {config.model}", config.steps) as bar:
+        bar.advance(step)
+        for step, batch in batches(store, order, step + 1, config.steps, config.workers):  # noqa: B020 - continues it
+            started = time.perf_counter()
+            rate = learning_rate(step, config.steps, config.learning_rate, config.warmup, config.final_rate)
+            loss, norm = _step(model, optimizer, torch.from_numpy(batch), config, rate)
+            seconds = time.perf_counter() - started
+            row = {
+                "step": step,
+                "tokens": step * tokens_per_step,
+                "loss": loss,
+                "learning_rate": rate,
+                "gradient_norm": norm,
+                "tokens_per_second": tokens_per_step / seconds,
+                "mfu": flops_per_step / seconds / peak,
+            }
+            if step % config.validate_every == 0 or step == config.steps:
+                row["validation_bits_per_byte"] = validation.bits_per_byte(model)
+            journal.write(row)
+            bar.advance(1, f"loss {loss:.3f}  lr {rate:.1e}  {row['tokens_per_second']:,.0f} tok/s  mfu {row['mfu']:.0%}")
+            if keeps_checkpoint(step, config.steps, config.checkpoint_every):
+                checkpoint.save(folder / "checkpoints", step, model, config)
+            due = time.monotonic() - saved > config.save_seconds
+            if due or stop or step == config.steps:
+                checkpoint.save(folder / "resume", step, model, config, optimizer)
+                checkpoint.thin_states(folder / "resume", keep=1 if step == config.steps else checkpoint.KEPT_STATES)
+                saved = time.monotonic()
+            if stop and step < config.steps:
+                raise Interrupted(f"stopped after step {step:,} of {config.steps:,}; the same command continues there")
+    journal.close()
+    return model
+
+
+def _step(
+    model: Model, optimizer: torch.optim.Optimizer, batch: Tensor, config: TrainConfig, rate: float
+) -> tuple[float, float]:
+    """One optimizer step; returns the mean loss in nats per token and the gradient's norm before clipping."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+    total = 0.0
+    targets = batch[:, 1:].numel()
+    for part in batch.split(config.micro_batch):
+        loss = model.loss(part[:, :-1], part[:, 1:]).sum() / targets  # global token count: accumulation changes nothing
+        loss.backward()
+        total += float(loss.detach())
+    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip))
+    optimizer.step()
+    return total, norm
+
+
+class _Validation:
+    """A fixed sample of held-out sequences, the same at every measurement."""
+
+    def __init__(self, config: TrainConfig, shape: ModelConfig) -> None:
+        store = TokenStore.open(config.tokens, "validation")
+        length = min(shape.context, max(1, len(store) - 1))
+        numbers = np.arange((len(store) - 1) // length)
+        chosen = numbers[:: max(1, len(numbers) // VALIDATION_SEQUENCES)][:VALIDATION_SEQUENCES]
+        positions = chosen[:, None] * length + np.arange(length + 1)
+        self.tokens = torch.from_numpy(store.tokens[positions].astype(np.int64))
+        self.bytes = int(token_bytes(store.tokenizer())[self.tokens[:, 1:].numpy()].sum())
+
+    def bits_per_byte(self, model: Model) -> float:
+        with torch.no_grad():
+            nats = sum(float(model.loss(t[:, :-1], t[:, 1:]).sum()) for t in self.tokens.split(8))
+        return nats / math.log(2) / self.bytes
+
+
+@contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """A list that is empty until SIGINT or SIGTERM arrives; the loop saves and stops after the current step."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    try:
+        previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: signals are the caller's business
+        yield received
+        return
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
