@@ -1,10 +1,10 @@
 """The shape of a model: a frozen value, and the sizes that have names. Needs no torch."""
 
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from libertas.errors import UsageError
+from libertas.spelling import nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,5 @@ def named_size(name: str) -> ModelConfig:
         UsageError: no size has this name; the nearest one is suggested.
     """
     if name not in SIZES:
-        near = get_close_matches(name, SIZES, n=1, cutoff=0)
-        raise UsageError(f"model is {name!r}, which is not a known size; did you mean {near[0]!r}? ({', '.join(SIZES)})")
+        raise UsageError(f"model is {name!r}, which is not a known size; {nearest(name, SIZES)}")
     return SIZES[name]

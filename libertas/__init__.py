@@ -1,0 +1,71 @@
+"""libertas: an open laboratory for language models. Any score or generated word can be asked "why?".
+
+Every stage is a function from a frozen config to an artifact:
+
+    from libertas import GatherConfig, gather
+    corpus = gather(GatherConfig(archives=(Path("pages.warc.gz"),), out=Path("corpus")))
+
+Names are imported when they are first used, so `import libertas` is quick and needs no torch.
+"""
+
+from importlib import import_module
+
+_HOME = {
+    "BrokenLineage": "libertas.errors",
+    "Corpus": "libertas.corpus",
+    "CrawlConfig": "libertas.gather.config",
+    "CurateConfig": "libertas.curate.config",
+    "Decision": "libertas.document",
+    "Document": "libertas.document",
+    "Drop": "libertas.document",
+    "EvaluateConfig": "libertas.evaluate.config",
+    "GatherConfig": "libertas.gather.config",
+    "GenerateConfig": "libertas.serve.config",
+    "IndexConfig": "libertas.trace.config",
+    "LibertasError": "libertas.errors",
+    "MixConfig": "libertas.curate.config",
+    "Model": "libertas.model.transformer",
+    "ModelConfig": "libertas.model.config",
+    "Order": "libertas.tokenize.order",
+    "PackConfig": "libertas.gather.config",
+    "ReportConfig": "libertas.serve.config",
+    "TokenIndex": "libertas.trace.index",
+    "TokenStore": "libertas.tokenize.store",
+    "TokenizeConfig": "libertas.tokenize.config",
+    "TraceConfig": "libertas.trace.config",
+    "TrainConfig": "libertas.train.config",
+    "UnfinishedArtifact": "libertas.errors",
+    "UsageError": "libertas.errors",
+    "WarcRef": "libertas.document",
+    "crawl": "libertas.gather.crawl",
+    "curate": "libertas.curate.decide",
+    "evaluate": "libertas.evaluate.result",
+    "gather": "libertas.gather.documents",
+    "generate": "libertas.serve.generate",
+    "index": "libertas.trace.index",
+    "lineage": "libertas.lineage.walk",
+    "mix": "libertas.curate.mix",
+    "pack": "libertas.gather.pack",
+    "report": "libertas.serve.report",
+    "run": "libertas.lab",
+    "tokenize": "libertas.tokenize.store",
+    "trace": "libertas.trace.trace",
+    "train": "libertas.train.loop",
+    "verify": "libertas.lineage.verify",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from the room it lives in."""
+    if name not in _HOME:
+        raise AttributeError(f"libertas has no public name {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names only."""
+    return __all__

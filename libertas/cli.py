@@ -1,0 +1,226 @@
+"""The command line: every stage by its name, and the commands that look at what stages made.
+
+This is the only file that knows the CLI library. Help imports no torch: only the settings of a stage are loaded.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from libertas.errors import LibertasError, UsageError
+from libertas.stages import STAGES, Stage
+
+ABOUT = """libertas: an open laboratory for language models.
+
+From raw web archives to a trained, scored and traceable model. Any score or generated word can be asked "why?".
+Start with `libertas demo`; every command explains itself with --help."""
+
+CRAWL_AND_PACK = ("crawl", "pack")
+"""Stages that are commands below `gather`: they make the archives that it reads."""
+
+
+def _stage_command(name: str, stage: Stage) -> Callable[..., None]:
+    """A function whose signature is the stage's settings, as the CLI library wants it."""
+    config_type = stage.config_type()
+
+    def command(*, config: Any) -> None:
+        from libertas.lineage.walk import draw, lineage
+        from libertas.terminal import stdout
+
+        result = stage.call(config)
+        for item in stage.rendered(result):
+            stdout.print(item)
+        if stage.render is None:
+            stdout.print(draw(lineage(config.out)))
+
+    command.__doc__ = f"{config_type.__doc__}\n\nExamples:\n\n" + "\n\n".join(f"    {e}" for e in stage.examples)
+    command.__annotations__ = {"config": Annotated[config_type, Parameter(name="*")], "return": None}
+    return command
+
+
+def show(path: Path, /) -> None:
+    """Show what an artifact is and everything it was made from, as a tree.
+
+    Examples:
+
+        libertas show demo/run
+
+        libertas show demo
+
+    Parameters
+    ----------
+    path: Path
+        An artifact, or a folder of artifacts.
+    """
+    from libertas.lineage.manifest import is_artifact, read_manifest
+    from libertas.lineage.walk import artifacts_under, draw, lineage
+    from libertas.serve.show import details
+    from libertas.terminal import stdout
+
+    if path.exists() and not is_artifact(path) and path.is_dir():
+        found = artifacts_under(path)
+        read = {(a / i.path).resolve() for a in found for i in read_manifest(a).inputs}
+        nested = [a for a in found if any(p in found for p in a.parents)]
+        ends = [a for a in found if a.resolve() not in read and a not in nested]
+        if not ends:
+            raise UsageError(f"{path} holds no artifact; name a folder that `libertas` made")
+        for end in ends:
+            stdout.print(draw(lineage(end), path.resolve()))
+        return
+    stdout.print(details(read_manifest(path)))
+    stdout.print(draw(lineage(path)))
+
+
+def verify(path: Path, /) -> None:
+    """Hash every byte again: an artifact with all it was made from, or every artifact in a folder.
+
+    Exit status 1, the changed file and every artifact downstream of it are the answer when one byte differs.
+
+    Examples:
+
+        libertas verify demo
+
+    Parameters
+    ----------
+    path: Path
+        An artifact, or a folder of artifacts.
+    """
+    from libertas.lineage.verify import verify as check
+    from libertas.terminal import stdout
+
+    outcome = check(path)
+    if outcome.sound:
+        stdout.print(f"sound: {outcome.artifacts} artifacts, {outcome.files} files, {outcome.bytes / 1e6:.1f} MB hashed")
+        return
+    for damage in outcome.damages:
+        stdout.print(f"damaged: {_relative(damage.file)}: {damage.what}", markup=False)
+        for artifact in outcome.downstream.get(damage.artifact, []):
+            stdout.print(f"  downstream: {_relative(artifact)}", markup=False)
+    raise SystemExit(1)
+
+
+def run(lab: Path, /, *, into: Path | None = None, fresh: bool = False) -> None:
+    """Run a lab file: a whole life of a model, a table per stage; finished stages are reused.
+
+    Examples:
+
+        libertas run labs/first.toml --into first
+
+    Parameters
+    ----------
+    lab: Path
+        The TOML file.
+    into: Path
+        Folder for everything it makes; by default one with the lab's name, in the current folder.
+    fresh: bool
+        Remove what an earlier run of this lab made, and start over.
+    """
+    from libertas.lab import run as run_lab
+
+    run_lab(lab, into, fresh)
+
+
+def demo(*, into: Path = Path("demo"), warc: tuple[Path, ...] = (), steps: int | None = None, fresh: bool = False) -> None:
+    """The whole life of a small language model in about five minutes, offline, with nothing to download.
+
+    Web pages are crawled from Python's own documentation server into a WARC file, become documents, a curated
+    mixture, tokens, a trained model, scores, and a paragraph that is traced back to the bytes it came from.
+
+    Examples:
+
+        libertas demo
+
+        libertas demo --warc pages.warc.gz --into my-demo
+
+    Parameters
+    ----------
+    into: Path
+        Folder for everything it makes.
+    warc: tuple[Path, ...]
+        Your own web archives instead of the embedded ones.
+    steps: int
+        Training steps, fewer for a quick look.
+    fresh: bool
+        Remove what an earlier demo in this folder made, and start over.
+    """
+    from libertas.demo import demo as run_demo
+
+    run_demo(into, warc, steps, fresh)
+
+
+def _relative(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def make_app() -> App:
+    """All commands."""
+    settings = Parameter(consume_multiple=True, negative=())
+    app = App(name="libertas", help=ABOUT, help_format="plaintext", default_parameter=settings)
+    app.version_flags = ["--version"]
+    app["--help"].group = app["--version"].group = "Options"
+    gather = App(name="gather")
+    for name, stage in STAGES.items():
+        usage = f"Usage: libertas {'gather ' if name in CRAWL_AND_PACK else ''}{name} {stage.usage} [OPTIONS]"
+        command = _stage_command(name, stage)
+        if name == "gather":
+            gather.default(command)
+            gather.usage = usage
+        else:
+            home = gather if name in CRAWL_AND_PACK else app
+            home.command(command, name=name, usage=usage)
+    app.command(gather)
+    for extra in (show, verify, run, demo):
+        app.command(extra)
+    return app
+
+
+def with_positionals(words: list[str]) -> list[str]:
+    """Put the flag of a stage's main setting before its first plain words: `gather A B` is `gather --archives A B`."""
+    depth = 2 if words[:1] == ["gather"] and words[1:2] and words[1] in CRAWL_AND_PACK else 1
+    stage = STAGES.get(words[depth - 1]) if len(words) >= depth else None
+    if stage is None or len(words) <= depth or words[depth].startswith("-"):
+        return words
+    return [*words[:depth], f"--{stage.positional.replace('_', '-')}", *words[depth:]]
+
+
+def _explain_os_error(error: OSError) -> str:
+    name = f"{error.filename}: " if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"{name}the disk is full; free some space or choose another --out, then run the same command again"
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{name}cannot be written here ({os.strerror(error.errno)}); choose an --out that you may write to"
+    return f"{name}{error.strerror or error}"
+
+
+def main(words: Iterable[str] | None = None) -> None:
+    """Run the command line; every foreseen failure is one line on standard error and a non-zero exit status."""
+    given = list(sys.argv[1:] if words is None else words)
+    try:
+        make_app()(with_positionals(given), print_error=False, exit_on_error=False)
+    except CycloptsError as error:
+        message = " ".join(str(error).split())
+        _fail(f"{message} See `libertas {' '.join(w for w in given[:1] if not w.startswith('-'))} --help`.", 2)
+    except LibertasError as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe went away
+        sys.exit(141)
+    except OSError as error:
+        _fail(_explain_os_error(error), 1)
+    except KeyboardInterrupt as stop:
+        _fail(str(stop) or "stopped; the same command continues or starts over", 130)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"libertas: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

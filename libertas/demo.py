@@ -1,0 +1,69 @@
+"""`libertas demo`: the lab `first.toml`, or the same life for archives of your own, and a closing screen."""
+
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from libertas.errors import UsageError
+from libertas.lab import Step, Tables, plan, read_lab, run_steps
+from libertas.lineage.manifest import read_manifest
+from libertas.terminal import say, stdout
+
+FIRST_LAB = Path(str(files("libertas"))) / "labs" / "first.toml"
+SHOWN = ("evaluate", "trace")
+"""Stages whose result is shown as soon as it is there."""
+
+
+def demo(into: Path, warc: tuple[Path, ...], steps: int | None, fresh: bool) -> None:
+    """Run the demo in the folder `into`; finished stages are reused."""
+    started = time.monotonic()
+    tables = demo_tables(warc, steps)
+    say(f"[bold]libertas demo[/bold] in {into}/: {len(tables)} kinds of stages, about five minutes, offline")
+    run_steps(plan(tables, into, FIRST_LAB.name), fresh=fresh, after=_show)
+    _closing_screen(into, time.monotonic() - started)
+
+
+def demo_tables(warc: tuple[Path, ...] = (), steps: int | None = None) -> Tables:
+    """The tables of the first lab, changed for archives of one's own and for a number of steps.
+
+    Raises:
+        UsageError: an archive does not exist.
+    """
+    tables = read_lab(FIRST_LAB)
+    if steps is not None:
+        tables["train"]["steps"] = steps
+    if warc:
+        for path in warc:
+            if not path.is_file():
+                raise UsageError(f"{path} does not exist; expected a WARC file")
+        del tables["crawl"], tables["pack"]
+        tables["gather"] = {"archives": [str(p.resolve()) for p in warc], "component": "web", "out": "corpora/web"}
+        for stage in ("curate", "mix"):
+            tables[stage]["corpora"] = ["corpora/web"]
+        del tables["mix"]["weights"], tables["curate"]["languages"]
+        tables["generate"]["prompt"] = "The"
+    return tables
+
+
+def _show(step: Step, result: Any) -> None:
+    if step.title in SHOWN:
+        for item in step.stage.rendered(result):
+            stdout.print(item)
+
+
+def _closing_screen(into: Path, seconds: float) -> None:
+    run = read_manifest(into / "run").counts
+    stdout.print(
+        f"\n[bold]Done in {seconds / 60:.1f} minutes.[/bold] Everything is in {into}/:\n"
+        f"  {into}/report/report.html   open this: curves, scores, drops, lineage, a paragraph with clickable spans\n"
+        f"  {into}/mix                  the corpus;  {into}/decisions  why documents are in or out\n"
+        f"  {into}/run                  the model: {run['parameters']:,} parameters, {run['steps']:,} steps, "
+        f"weights {run['weights'][:11]}\n"
+        f"Type next:\n"
+        f"  libertas show {into}                                       the lineage of everything\n"
+        f"  libertas verify {into}                                     every byte, hashed again\n"
+        f'  libertas generate {into}/run --prompt "def " --out my-text  let the model write\n'
+        f"  libertas trace my-text --index {into}/index --out my-trace ask it why\n"
+        f"  libertas demo --warc FILE.warc.gz --into mine              the same with your own pages"
+    )

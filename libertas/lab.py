@@ -1,0 +1,153 @@
+"""Lab files: a whole life in one TOML file, a table per stage.
+
+A table is named after its stage, `[train]`, or after its stage and a name of your choice, `[gather.web]`, where a stage
+runs more than once. Stages run in the order in which they first appear. Paths are relative to the folder that the lab
+runs in. What already exists with the same fingerprint is reused.
+"""
+
+import dataclasses
+import shutil
+import time
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from libertas.errors import UsageError
+from libertas.lineage.artifact import PARTIAL
+from libertas.lineage.manifest import is_artifact, read_manifest
+from libertas.lineage.walk import brief
+from libertas.spelling import nearest
+from libertas.stages import STAGES, Stage
+from libertas.terminal import say
+
+Tables = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One table of a lab, ready to run."""
+
+    title: str
+    """The table's name, such as `gather.web`."""
+    stage: Stage
+    config: Any
+
+
+def read_lab(path: Path) -> Tables:
+    """The tables of a lab file.
+
+    Raises:
+        UsageError: the file is absent or not TOML.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist; expected a lab file such as labs/first.toml")
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}; mend the file") from error
+
+
+def plan(tables: Tables, into: Path, source: str) -> list[Step]:
+    """The steps of a lab with all their settings checked; nothing runs yet.
+
+    Args:
+        tables: what `read_lab` returned.
+        into: folder that relative paths start from.
+        source: the file's name, for errors.
+
+    Raises:
+        UsageError: an unknown table or key, or a value of the wrong type; file, table, key and the nearest right
+            spelling are named.
+    """
+    steps = []
+    for name, table in tables.items():
+        if name not in STAGES:
+            raise UsageError(f"{source}: there is no stage {name!r} for the table [{name}]; {nearest(name, STAGES)}")
+        if not isinstance(table, dict):
+            raise UsageError(f"{source}: {name} is {table!r}; expected a table [{name}] with the settings of that stage")
+        stage = STAGES[name]
+        fields = {f.name for f in dataclasses.fields(stage.config_type())}
+        named = bool(table) and all(isinstance(v, dict) and k not in fields for k, v in table.items())
+        for title, settings in ((f"{name}.{k}", v) for k, v in table.items()) if named else ((name, table),):
+            steps.append(Step(title, stage, build(stage.config_type(), settings, into, f"{source} [{title}]")))
+    return steps
+
+
+def build(config: type[Any], settings: Mapping[str, Any], into: Path, place: str) -> Any:
+    """A config dataclass from plain TOML values; `place` is named in errors."""
+    hints = typing.get_type_hints(config)
+    known = {f.name: f for f in dataclasses.fields(config)}
+    for key in settings:
+        if key not in known:
+            raise UsageError(f"{place}: there is no setting {key!r}; {nearest(key, known)}")
+    for key, field in known.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and key not in settings:
+            raise UsageError(f"{place}: {key} is missing; add it (`libertas {place.split('[')[-1][:-1]} --help`)")
+    values = {k: _convert(v, hints[k], into, f"{place}: {k}") for k, v in settings.items()}
+    try:
+        return config(**values)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from error
+
+
+def _convert(value: Any, kind: Any, into: Path, place: str) -> Any:
+    """A TOML value as the type a field wants."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return _convert(value, next(a for a in arguments if a is not type(None)), into, place)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_convert(v, arguments[0], into, place) for v in value)
+    if origin is dict and isinstance(value, dict):
+        return {k: _convert(v, arguments[1], into, place) for k, v in value.items()}
+    if kind is Path and isinstance(value, str):
+        return into / value
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and isinstance(value, kind) and (kind is bool) == isinstance(value, bool):
+        return value
+    wanted = "a list" if origin is tuple else "a table" if origin is dict else getattr(kind, "__name__", str(kind))
+    wanted = {"Path": "a path in quotes", "str": "text in quotes", "int": "a whole number"}.get(wanted, wanted)
+    raise UsageError(f"{place} is {value!r}; expected {wanted}")
+
+
+def run(
+    lab: Path, into: Path | None = None, fresh: bool = False, after: Callable[[Step, Any], None] | None = None
+) -> Path:
+    """Run a lab file; returns the folder it ran in.
+
+    Args:
+        lab: the TOML file.
+        into: folder for everything it makes; by default one with the lab's name, in the current folder.
+        fresh: remove what an earlier run of this lab made, and start over.
+        after: called with each finished step and its result.
+    """
+    folder = into or Path(lab.stem)
+    run_steps(plan(read_lab(lab), folder, lab.name), fresh=fresh, after=after)
+    return folder
+
+
+def run_steps(steps: list[Step], fresh: bool = False, after: Callable[[Step, Any], None] | None = None) -> None:
+    """Run planned steps in order, saying for each whether it was reused and what came out."""
+    if fresh:
+        for step in steps:
+            _remove(step.config.out)
+    width = max(len(step.title) for step in steps)
+    for step in steps:
+        present = is_artifact(step.config.out)
+        started = time.monotonic()
+        result = step.stage.call(step.config)
+        took = "reused" if present else f"{time.monotonic() - started:.1f} s"
+        say(f"  [bold]{step.title:{width}}[/bold]  {took:>8}  {brief(read_manifest(step.config.out))}")
+        if after:
+            after(step, result)
+
+
+def _remove(out: Path) -> None:
+    for folder in (out, out.with_name(out.name + PARTIAL)):
+        if folder.name.endswith(PARTIAL) and folder.is_dir() or is_artifact(folder):
+            shutil.rmtree(folder)
