@@ -1,9 +1,11 @@
 """libertas: an open laboratory for language models. Any score or generated word can be asked "why?".
 
-Every stage is a function from a frozen config to an artifact:
+Every stage is a function from a frozen config to an artifact; `make` finds the function for a config:
 
-    from libertas import GatherConfig, gather
-    corpus = gather(GatherConfig(archives=(Path("pages.warc.gz"),), out=Path("corpus")))
+    from libertas import GatherConfig, make
+    corpus = make(GatherConfig(archives=(Path("pages.warc.gz"),), out=Path("corpus")))
+
+The functions themselves carry the names of their rooms, as in `from libertas.train.loop import train`.
 
 Names are imported when they are first used, so `import libertas` is quick and needs no torch.
 """
@@ -13,6 +15,7 @@ from importlib import import_module
 _HOME = {
     "BrokenLineage": "libertas.errors",
     "Corpus": "libertas.corpus",
+    "Checkpoint": "libertas.train.checkpoint",
     "CrawlConfig": "libertas.gather.config",
     "CurateConfig": "libertas.curate.config",
     "Decision": "libertas.document",
@@ -37,20 +40,9 @@ _HOME = {
     "UnfinishedArtifact": "libertas.errors",
     "UsageError": "libertas.errors",
     "WarcRef": "libertas.document",
-    "crawl": "libertas.gather.crawl",
-    "curate": "libertas.curate.decide",
-    "evaluate": "libertas.evaluate.result",
-    "gather": "libertas.gather.documents",
-    "generate": "libertas.serve.generate",
-    "index": "libertas.trace.index",
-    "lineage": "libertas.lineage.walk",
-    "mix": "libertas.curate.mix",
-    "pack": "libertas.gather.pack",
-    "report": "libertas.serve.report",
+    "load_checkpoint": "libertas.train.checkpoint",
+    "make": "libertas.stages",
     "run": "libertas.lab",
-    "tokenize": "libertas.tokenize.store",
-    "trace": "libertas.trace.trace",
-    "train": "libertas.train.loop",
     "verify": "libertas.lineage.verify",
 }
 

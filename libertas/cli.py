@@ -38,19 +38,13 @@ def _stage_command(name: str, stage: Stage) -> Callable[..., None]:
         if stage.render is None:
             stdout.print(draw(lineage(config.out)))
 
-    command.__doc__ = f"{config_type.__doc__}\n\nExamples:\n\n" + "\n\n".join(f"    {e}" for e in stage.examples)
+    command.__doc__ = config_type.__doc__
     command.__annotations__ = {"config": Annotated[config_type, Parameter(name="*")], "return": None}
     return command
 
 
 def show(path: Path, /) -> None:
     """Show what an artifact is and everything it was made from, as a tree.
-
-    Examples:
-
-        libertas show demo/run
-
-        libertas show demo
 
     Parameters
     ----------
@@ -81,10 +75,6 @@ def verify(path: Path, /) -> None:
 
     Exit status 1, the changed file and every artifact downstream of it are the answer when one byte differs.
 
-    Examples:
-
-        libertas verify demo
-
     Parameters
     ----------
     path: Path
@@ -107,10 +97,6 @@ def verify(path: Path, /) -> None:
 def run(lab: Path, /, *, into: Path | None = None, fresh: bool = False) -> None:
     """Run a lab file: a whole life of a model, a table per stage; finished stages are reused.
 
-    Examples:
-
-        libertas run labs/first.toml --into first
-
     Parameters
     ----------
     lab: Path
@@ -130,12 +116,6 @@ def demo(*, into: Path = Path("demo"), warc: tuple[Path, ...] = (), steps: int |
 
     Web pages are crawled from Python's own documentation server into a WARC file, become documents, a curated
     mixture, tokens, a trained model, scores, and a paragraph that is traced back to the bytes it came from.
-
-    Examples:
-
-        libertas demo
-
-        libertas demo --warc pages.warc.gz --into my-demo
 
     Parameters
     ----------
@@ -158,25 +138,38 @@ def _relative(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "show": ("libertas show demo/run", "libertas show demo"),
+    "verify": ("libertas verify demo",),
+    "run": ("libertas run labs/first.toml --into first",),
+    "demo": ("libertas demo", "libertas demo --warc pages.warc.gz --into my-demo"),
+}
+
+
+def _epilogue(examples: Iterable[str]) -> str:
+    """The end of a help text: commands that work as written."""
+    return "Examples:\n\n" + "\n".join(f"  {example}" for example in examples)
+
+
 def make_app() -> App:
     """All commands."""
     settings = Parameter(consume_multiple=True, negative=())
     app = App(name="libertas", help=ABOUT, help_format="plaintext", default_parameter=settings)
     app.version_flags = ["--version"]
     app["--help"].group = app["--version"].group = "Options"
-    gather = App(name="gather")
-    for name, stage in STAGES.items():
+    gather = App(name="gather", sort_key=0)
+    for place, (name, stage) in enumerate(STAGES.items()):
         usage = f"Usage: libertas {'gather ' if name in CRAWL_AND_PACK else ''}{name} {stage.usage} [OPTIONS]"
         command = _stage_command(name, stage)
         if name == "gather":
             gather.default(command)
-            gather.usage = usage
+            gather.usage, gather.help_epilogue = usage, _epilogue(stage.examples)
         else:
             home = gather if name in CRAWL_AND_PACK else app
-            home.command(command, name=name, usage=usage)
+            home.command(command, name=name, usage=usage, help_epilogue=_epilogue(stage.examples), sort_key=place)
     app.command(gather)
-    for extra in (show, verify, run, demo):
-        app.command(extra)
+    for place, extra in enumerate((show, verify, run, demo), start=len(STAGES)):
+        app.command(extra, help_epilogue=_epilogue(EXAMPLES[extra.__name__]), sort_key=place)
     return app
 
 
@@ -205,7 +198,8 @@ def main(words: Iterable[str] | None = None) -> None:
         make_app()(with_positionals(given), print_error=False, exit_on_error=False)
     except CycloptsError as error:
         message = " ".join(str(error).split())
-        _fail(f"{message} See `libertas {' '.join(w for w in given[:1] if not w.startswith('-'))} --help`.", 2)
+        command = given[0] if given and given[0] in {*STAGES, *EXAMPLES} else ""
+        _fail(f"{message} See `{' '.join(['libertas', command]).strip()} --help`.", 2)
     except LibertasError as error:
         _fail(str(error), 1)
     except BrokenPipeError:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from libertas.errors import UsageError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -157,3 +159,16 @@ STAGES: dict[str, Stage] = {
         examples=("libertas report run --result result --trace trace --out report",),
     ),
 }
+
+
+def make(config: Any) -> Any:
+    """Run the stage that a config belongs to, and return what it made.
+
+    Raises:
+        UsageError: `config` is not the settings of a stage.
+    """
+    wanted = f"{type(config).__module__}:{type(config).__name__}"
+    for stage in STAGES.values():
+        if stage.config == wanted:
+            return stage.call(config)
+    raise UsageError(f"{wanted} is not the settings of a stage; expected a config such as libertas.TrainConfig")

@@ -1,9 +1,12 @@
 """Fixtures that every room uses."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests can `import making`
 
 
 @pytest.fixture(scope="session")

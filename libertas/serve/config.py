@@ -1,0 +1,51 @@
+"""Settings of generation and of the report. Needs no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from libertas.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateConfig:
+    """Let a model continue a text."""
+
+    run: Path
+    """Run or checkpoint to write with."""
+    out: Path
+    """Generation to write."""
+    prompt: str = ""
+    """Text to continue; empty starts a new document."""
+    tokens: int = 120
+    """Most tokens to add."""
+    temperature: float = 0.8
+    """Randomness: 0 always takes the likeliest token, 1 samples from the model's own distribution."""
+    top_p: float = 0.95
+    """Sample among the likeliest tokens that together have this probability (Holtzman et al. 2020)."""
+    seed: int = 0
+    """Equal seeds give equal texts."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work."""
+        if self.tokens < 1:
+            raise UsageError(f"tokens is {self.tokens}; expected 1 or more")
+        if not 0 <= self.temperature < float("inf"):
+            raise UsageError(f"temperature is {self.temperature}; expected 0 or more, such as 0.8")
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"top_p is {self.top_p}; expected above 0 and at most 1")
+        if any("\ud800" <= character <= "\udfff" for character in self.prompt):
+            raise UsageError("prompt has bytes that are not UTF-8; expected UTF-8; save it as UTF-8 and try again")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """Draw a run on one page that works offline."""
+
+    run: Path
+    """Run to report on; its corpus, decisions and archives are found through its lineage."""
+    out: Path
+    """Folder of the report; the page is `report.html` in it."""
+    result: Path | None = None
+    """Scores made by `libertas evaluate`."""
+    trace: Path | None = None
+    """Traced text made by `libertas trace`."""

@@ -1,0 +1,101 @@
+"""A model's continuation of a text, with the log-probability of every token, as an artifact that can be traced."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+from rich.text import Text
+
+from libertas.lineage.artifact import Draft, write_json
+from libertas.model.sample import sample
+from libertas.serve.config import GenerateConfig
+from libertas.terminal import progress
+from libertas.tokenize.bpe import END_OF_TEXT
+from libertas.trace.spans import read
+from libertas.train import checkpoint
+
+GENERATION = "generation.json"
+CODE = ("libertas.model", "libertas.serve.generate", "libertas.trace.spans")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A finished generation."""
+
+    path: Path
+    record: dict[str, Any]
+    """Content of `generation.json`."""
+
+
+def generate(config: GenerateConfig) -> Generation:
+    """Continue the prompt, or begin a document where it is empty.
+
+    Raises:
+        UsageError: there is no checkpoint.
+        BrokenLineage: the checkpoint's bytes are not the recorded ones.
+    """
+    draft = Draft(kind="generation", out=config.out, config=config, inputs={"run": [config.run]}, code=CODE)
+    if not draft.finished():
+        with draft.build() as folder, progress("Generating"):
+            record = _record(config, checkpoint.load(config.run))
+            write_json(folder / GENERATION, record)
+            draft.counts = {"tokens": len(record["token_ids"]), "step": record["step"], "weights": record["weights"]}
+    return Generation(config.out, orjson.loads((config.out / GENERATION).read_bytes()))
+
+
+def _record(config: GenerateConfig, loaded: checkpoint.Checkpoint) -> dict[str, Any]:
+    tokenizer = loaded.tokenizer
+    end_of_text = tokenizer.token_to_id(END_OF_TEXT)
+    assert end_of_text is not None, f"a tokenizer without {END_OF_TEXT} was loaded"
+    prompt: list[int] = tokenizer.encode(config.prompt, add_special_tokens=False).ids
+    with _one_thread():
+        added, scores = sample(
+            loaded.model,
+            prompt or [end_of_text],
+            config.tokens,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            seed=config.seed,
+            stop=end_of_text,
+        )
+    whole = read(tokenizer, prompt + added)
+    prompt_end = whole.offsets[len(prompt) - 1][1] if prompt else 0
+    return {
+        "prompt": config.prompt,
+        "text": whole.text[prompt_end:],
+        "prompt_token_ids": prompt,
+        "token_ids": added,
+        "log_probabilities": scores,
+        "ended": len(added) < config.tokens,
+        "step": loaded.step,
+        "weights": loaded.weights_hash,
+        "settings": {
+            "tokens": config.tokens,
+            "temperature": config.temperature,
+            "top_p": config.top_p,
+            "seed": config.seed,
+        },
+    }
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums depend on how they are split: one thread makes the same text on machines with any number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def render(result: Generation) -> Iterator[Text]:
+    """The prompt and what the model wrote."""
+    record = result.record
+    text = Text.assemble((record["prompt"], "dim"), record["text"])
+    yield Text("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text.plain), spans=text.spans)
+    yield Text(f"{len(record['token_ids'])} tokens by step {record['step']:,}; {result.path}", style="dim")

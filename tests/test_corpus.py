@@ -1,0 +1,63 @@
+"""A corpus on disk: what goes in comes out, by order, by number, by id, and through lm_dataformat."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from making import MadeConfig, document, mixed_corpus, small_corpus
+
+from libertas import corpus as corpora
+from libertas.corpus import Corpus, CorpusWriter
+from libertas.document import Document
+from libertas.errors import UsageError
+from libertas.lineage.artifact import Draft
+
+texts = st.lists(st.text(st.characters(codec="utf-8"), max_size=80), max_size=20)
+
+
+def written(folder: Path, documents: list[Document], shard_bytes: int = corpora.SHARD_BYTES) -> Corpus:
+    draft = Draft(kind="corpus", out=folder, config=MadeConfig(out=folder), inputs={}, code=("libertas.corpus",))
+    with draft.build() as partial, CorpusWriter(partial, "web", shard_bytes) as writer:
+        for item in documents:
+            writer.add(item)
+    return Corpus.open(folder)
+
+
+@settings(deadline=None, max_examples=25)
+@given(contents=texts, shard_bytes=st.integers(1, 2000))
+def test_documents_come_back_in_order_by_number_and_by_id(
+    tmp_path_factory: pytest.TempPathFactory, contents: list[str], shard_bytes: int
+) -> None:
+    documents = [document(n, content=c) for n, c in enumerate(contents)]
+    corpus = written(tmp_path_factory.mktemp("c") / "corpus", documents, shard_bytes)
+    assert list(corpus) == documents
+    assert corpus.ids() == [d.id for d in documents]
+    assert [corpus.document(n) for n in range(len(corpus))] == documents
+    assert [corpus.fetch(d.id) for d in documents] == documents
+
+
+def test_shards_are_read_in_numeric_order_beyond_ten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpora, "FRAME_BYTES", 1)
+    documents = [document(n) for n in range(23)]
+    corpus = written(tmp_path / "corpus", documents, shard_bytes=1)
+    assert len(corpus.shards) == 23
+    assert list(corpus) == documents
+
+
+def test_an_unknown_id_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no document abc"):
+        written(tmp_path / "corpus", [document(1)]).fetch("abc")
+
+
+def test_an_unknown_part_names_the_parts_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no part 'test'; it has train, validation"):
+        Corpus.open(small_corpus(tmp_path / "mix"), "test")
+
+
+def test_the_original_lm_dataformat_reads_our_shards(tmp_path: Path) -> None:
+    lm_dataformat = pytest.importorskip("lm_dataformat")
+    documents = [document(n) for n in range(500)]
+    mixed_corpus(tmp_path / "mix", documents, [])
+    read = lm_dataformat.Reader(str(tmp_path / "mix" / "train")).stream_data(get_meta=True)
+    assert [(text, meta["id"]) for text, meta in read] == [(d.text, d.id) for d in documents]

@@ -1,0 +1,86 @@
+"""Lab files: checked before anything runs, in order, and reused."""
+
+from pathlib import Path
+
+import pytest
+from making import small_corpus
+
+from libertas.demo import FIRST_LAB, demo_tables
+from libertas.errors import UsageError
+from libertas.lab import plan, read_lab, run
+from libertas.stages import STAGES
+
+
+def lab(folder: Path, text: str) -> Path:
+    path = folder / "my.toml"
+    path.write_text(text)
+    return path
+
+
+def planned(folder: Path, text: str) -> None:
+    path = lab(folder, text)
+    plan(read_lab(path), folder, path.name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[trian]\nout = 'x'", r"my\.toml: there is no stage 'trian' for the table \[trian\]; did you mean 'train'\?"),
+        ("[train]\ntokens='t'\nout='x'\nstep = 3", r"my\.toml \[train\]: there is no setting 'step'; did you mean 'steps'"),
+        ("[train]\nout = 'x'", r"\[train\]: tokens is missing; add it \(`libertas train --help`\)"),
+        ("[train]\ntokens='t'\nout='x'\nsteps = 'many'", r"\[train\]: steps is 'many'; expected a whole number"),
+        ("[train]\ntokens='t'\nout='x'\nsteps = true", r"\[train\]: steps is True; expected a whole number"),
+        ("[train]\ntokens=3\nout='x'", r"\[train\]: tokens is 3; expected a path in quotes"),
+        ("[train]\ntokens='t'\nout='x'\nsteps=0", r"\[train\]: steps is 0; expected 1 or more"),
+        ("[gather.web]\narchives='a'\nout='x'", r"\[gather\.web\]: archives is 'a'; expected a list"),
+        ("[mix]\ncorpora=['a']\nout='x'\nweights=[1]", r"\[mix\]: weights is \[1\]; expected a table"),
+        ("train = 3", r"train is 3; expected a table \[train\]"),
+        ("[train", r"my\.toml is not TOML"),
+    ],
+)
+def test_a_mistake_names_file_table_key_and_the_next_step(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        planned(tmp_path, text)
+
+
+def test_a_missing_lab_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.toml does not exist"):
+        read_lab(tmp_path / "none.toml")
+
+
+def test_the_first_lab_uses_every_stage_and_its_paths_are_inside_its_folder(tmp_path: Path) -> None:
+    steps = plan(read_lab(FIRST_LAB), tmp_path, "first.toml")
+    assert {s.title.split(".")[0] for s in steps} == set(STAGES)
+    assert all(s.config.out.is_relative_to(tmp_path) for s in steps)
+
+
+def test_the_demo_runs_the_tables_of_the_first_lab() -> None:
+    assert demo_tables() == read_lab(FIRST_LAB)
+
+
+def test_the_demo_takes_archives_of_ones_own(tmp_path: Path) -> None:
+    archive = tmp_path / "mine.warc.gz"
+    archive.touch()
+    steps = plan(demo_tables((archive,), steps=7), tmp_path / "demo", "first.toml")
+    gathered = [s.config for s in steps if s.title == "gather"]
+    assert gathered[0].archives == (archive,)
+    assert next(s.config.steps for s in steps if s.title == "train") == 7
+    with pytest.raises(UsageError, match=r"gone\.warc does not exist"):
+        demo_tables((tmp_path / "gone.warc",))
+
+
+def test_a_lab_runs_its_stages_in_order_and_reuses_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_corpus(tmp_path / "life" / "mix")
+    path = lab(
+        tmp_path,
+        "[tokenize]\ncorpus = 'mix'\nvocabulary = 300\nout = 'tokens'\n"
+        "[train]\ntokens = 'tokens'\nmodel = 'tiny'\nsteps = 2\nbatch = 4\nmicro_batch = 4\nout = 'run'\n",
+    )
+    run(path, tmp_path / "life")
+    first = capsys.readouterr().err
+    assert "reused" not in first
+    assert first.index("tokenize") < first.index("train")
+    run(path, tmp_path / "life")
+    assert capsys.readouterr().err.count("reused") == 2
+    run(path, tmp_path / "life", fresh=True)
+    assert "reused" not in capsys.readouterr().err
