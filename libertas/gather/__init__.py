@@ -1,0 +1,1 @@
+"""Bytes to documents: crawl or pack an archive, read its WARC records, extract their text."""
