@@ -1,10 +1,13 @@
 """Run a function over many items: here, or in several processes; the order of results never depends on it."""
 
+import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 from libertas.errors import LibertasError
@@ -31,7 +34,7 @@ def map_ordered(
         yield from map(function, items)
         return
     waiting: deque[Future[Result]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_prepare_worker) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
@@ -41,9 +44,22 @@ def map_ordered(
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise LibertasError(
-                f"a worker process of {function.__name__} died, most likely killed for memory; "
+                f"a worker process of {getattr(function, '__name__', function)} died, most likely killed for memory; "
                 "run again with fewer --workers"
             ) from error
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _prepare_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with it even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
