@@ -15,10 +15,10 @@ from libertas.model.sample import sample
 from libertas.serve.config import GenerateConfig
 from libertas.terminal import progress
 from libertas.tokenize.bpe import END_OF_TEXT
-from libertas.trace.spans import read
+from libertas.trace.spans import text_of
+from libertas.trace.trace import GENERATION
 from libertas.train import checkpoint
 
-GENERATION = "generation.json"
 CODE = ("libertas.model", "libertas.serve.generate", "libertas.trace.spans")
 
 
@@ -62,7 +62,7 @@ def _record(config: GenerateConfig, loaded: checkpoint.Checkpoint) -> dict[str, 
             seed=config.seed,
             stop=end_of_text,
         )
-    whole = read(tokenizer, prompt + added)
+    whole = text_of(tokenizer, prompt + added)
     prompt_end = whole.offsets[len(prompt) - 1][1] if prompt else 0
     return {
         "prompt": config.prompt,

@@ -1,0 +1,1 @@
+"""Text and scores -> their origin: documents, training steps, bytes of the archive."""
