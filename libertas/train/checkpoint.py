@@ -24,7 +24,7 @@ from libertas.model.config import ModelConfig
 from libertas.model.transformer import Model
 from libertas.terminal import say
 from libertas.tokenize import bpe
-from libertas.train import optimizer as optimizers
+from libertas.train.optimizer import load_state_tensors, state_tensors
 from libertas.train.config import TrainConfig
 
 CODE = ("libertas.model", "libertas.train", "libertas.tokenize.order", "libertas.tokenize.pack")
@@ -51,13 +51,15 @@ def folder_of(parent: Path, step: int) -> Path:
 
 def weights_hash(weights: dict[str, Tensor]) -> str:
     """One hash over all weights, independent of how they are stored."""
-    return digest("".join(f"{n} {digest(t.contiguous().numpy().tobytes())}\n" for n, t in sorted(weights.items())).encode())
+    return digest(
+        "".join(f"{n} {digest(t.contiguous().numpy().tobytes())}\n" for n, t in sorted(weights.items())).encode()
+    )
 
 
-def save(
-    parent: Path, step: int, model: Model, config: TrainConfig, optimizer: torch.optim.Optimizer | None = None
+def save_checkpoint(
+    parent: Path, step: int, model: Model, config: TrainConfig, optimizers: dict[str, torch.optim.Optimizer] | None = None
 ) -> Path:
-    """Write a checkpoint under `parent`; with an optimizer, one from which training can continue."""
+    """Write a checkpoint under `parent`; with optimizers, one from which training can continue."""
     draft = Draft(
         kind="checkpoint", out=folder_of(parent, step), config=config, inputs={"tokens": [config.tokens]}, code=CODE
     )
@@ -67,8 +69,8 @@ def save(
         weights = dict(model.state_dict())
         save_file(weights, folder / WEIGHTS)
         write_json(folder / SHAPE, model.config.to_json())
-        if optimizer is not None:
-            save_file(optimizers.state_tensors(model, optimizer), folder / OPTIMIZER)
+        if optimizers is not None:
+            save_file(state_tensors(model, optimizers), folder / OPTIMIZER)
         draft.counts = {"step": step, "parameters": model.parameter_count(), "weights": weights_hash(weights)}
     return draft.out
 
@@ -102,14 +104,14 @@ def thin_states(parent: Path, keep: int = KEPT_STATES) -> None:
         shutil.rmtree(old)
 
 
-def restore(folder: Path, model: Model, optimizer: torch.optim.Optimizer) -> int:
-    """Load a full state into a model and an optimizer; returns its step."""
+def restore(folder: Path, model: Model, optimizers: dict[str, torch.optim.Optimizer]) -> int:
+    """Load a full state into a model and its optimizers; returns its step."""
     model.load_state_dict(load_file(folder / WEIGHTS))
-    optimizers.load_state_tensors(model, optimizer, load_file(folder / OPTIMIZER))
+    load_state_tensors(model, optimizers, load_file(folder / OPTIMIZER))
     return int(read_manifest(folder).counts["step"])
 
 
-def load(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path) -> Checkpoint:
     """Load the checkpoint at `path`, or the last one of the run at `path`.
 
     Raises:
@@ -131,5 +133,5 @@ def load(path: Path) -> Checkpoint:
     except (SafetensorError, RuntimeError) as error:
         raise BrokenLineage(f"{path / WEIGHTS} does not hold the weights that {SHAPE} describes: {error}") from error
     tokens = next(parent_path(path, i) for i in manifest.inputs if i.role == "tokens")
-    tokenizer = bpe.load(tokens / "tokenizer.json")
+    tokenizer = bpe.load_tokenizer(tokens / "tokenizer.json")
     return Checkpoint(path, int(manifest.counts["step"]), model.eval(), tokenizer, str(manifest.counts["weights"]))

@@ -24,12 +24,16 @@ class TrainConfig:
     """Sequences per step; a sequence has as many tokens as the model's context."""
     micro_batch: int = 8
     """Sequences per forward pass; gradients accumulate over batch / micro_batch of them."""
+    optimizer: str = "muon"
+    """`muon` (for the matrices inside the blocks, AdamW for the rest) or `adamw` (for everything)."""
     learning_rate: float = 2e-3
-    """Highest learning rate, reached after the warm-up."""
+    """Highest learning rate of AdamW, reached after the warm-up."""
+    muon_rate: float = 0.02
+    """Highest learning rate of Muon (Jordan 2024: 0.02)."""
     final_rate: float = 0.1
-    """Learning rate at the last step, as a share of the highest (GPT-NeoX and Pythia: 0.1)."""
+    """Learning rates at the last step, as a share of the highest (GPT-NeoX and Pythia: 0.1)."""
     warmup: float = 0.02
-    """Share of the steps over which the learning rate rises linearly from zero (Pythia: 0.01)."""
+    """Share of the steps over which learning rates rise linearly from zero (Pythia: 0.01)."""
     weight_decay: float = 0.1
     """Decoupled weight decay of the matrices; biases, norms and positions are not decayed (Pythia: 0.1)."""
     beta2: float = 0.95
@@ -55,6 +59,8 @@ class TrainConfig:
         for name in ("steps", "batch", "micro_batch", "checkpoint_every", "validate_every", "threads"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        if self.optimizer not in ("muon", "adamw"):
+            raise UsageError(f"optimizer is {self.optimizer!r}; expected 'muon' or 'adamw'")
         if self.batch % self.micro_batch:
             raise UsageError(f"batch is {self.batch}, not a multiple of micro_batch, {self.micro_batch}; change one")
         if not 0 <= self.warmup < 1:

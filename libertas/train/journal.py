@@ -16,7 +16,7 @@ class Journal:
     def __init__(self, folder: Path, after_step: int) -> None:
         """Open for appending; lines of steps after `after_step`, and a torn last line, are removed."""
         self.path = folder / METRICS
-        kept = [row for row in read(self.path) if row["step"] <= after_step]
+        kept = [row for row in read_metrics(self.path) if row["step"] <= after_step]
         write_durably(self.path, b"".join(_line(row) for row in kept))
         self._file = self.path.open("ab")
 
@@ -34,7 +34,7 @@ def _line(row: dict[str, Any]) -> bytes:
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """All whole rows of a metrics file; none if it does not exist."""
     if not path.exists():
         return []

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from libertas.errors import UsageError
 from libertas.lineage.artifact import Draft
+from libertas.lineage.manifest import read_manifest
 from libertas.model.config import ModelConfig, named_size
 from libertas.model.cost import measured_peak, training_flops_per_token
 from libertas.model.transformer import Model
@@ -25,8 +26,8 @@ from libertas.tokenize.pack import batches
 from libertas.tokenize.store import TokenStore
 from libertas.train import checkpoint
 from libertas.train.config import TrainConfig
-from libertas.train.journal import Journal, read
-from libertas.train.optimizer import adamw
+from libertas.train.journal import Journal, read_metrics
+from libertas.train.optimizer import make_optimizers
 from libertas.train.schedule import keeps_checkpoint, learning_rate
 
 VALIDATION_SEQUENCES = 64
@@ -53,9 +54,7 @@ def train(config: TrainConfig) -> Run:
         UsageError: too few tokens for one batch.
         Interrupted: on SIGINT or SIGTERM, after saving the full state.
     """
-    draft = Draft(
-        kind="run", out=config.out, config=config, inputs={"tokens": [config.tokens]}, code=checkpoint.CODE
-    )
+    draft = Draft(kind="run", out=config.out, config=config, inputs={"tokens": [config.tokens]}, code=checkpoint.CODE)
     if not draft.finished():
         store = TokenStore.open(config.tokens)
         shape = replace(named_size(config.model), vocabulary=store.vocabulary)
@@ -64,7 +63,7 @@ def train(config: TrainConfig) -> Run:
         torch.set_flush_denormal(True)
         with draft.build(resume=True) as folder:
             model = _optimize(config, store, shape, order, folder)
-            rows = read(folder / "metrics.jsonl")
+            rows = read_metrics(folder / "metrics.jsonl")
             draft.counts = {
                 "steps": config.steps,
                 "tokens_read": config.steps * config.batch * shape.context,
@@ -74,7 +73,7 @@ def train(config: TrainConfig) -> Run:
                 "order": {"tokens": order.tokens, "length": order.length, "batch": order.batch, "seed": order.seed},
             }
     last = checkpoint.folder_of(config.out / "checkpoints", config.steps)
-    return Run(config.out, config.steps, str(checkpoint.read_manifest(last).counts["weights"]))
+    return Run(config.out, config.steps, str(read_manifest(last).counts["weights"]))
 
 
 def order_of(config: TrainConfig, store: TokenStore, shape: ModelConfig) -> Order:
@@ -90,11 +89,11 @@ def order_of(config: TrainConfig, store: TokenStore, shape: ModelConfig) -> Orde
 
 def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order: Order, folder: Path) -> Model:
     model = Model(shape, config.seed)
-    optimizer = adamw(model, config.weight_decay, config.beta2)
+    optimizers = make_optimizers(model, config)
     state = checkpoint.newest_state(folder / "resume")
-    step = checkpoint.restore(state, model, optimizer) if state else 0
+    step = checkpoint.restore(state, model, optimizers) if state else 0
     if state is None:
-        checkpoint.save(folder / "checkpoints", 0, model, config)
+        checkpoint.save_checkpoint(folder / "checkpoints", 0, model, config)
     else:
         say(f"continuing after step {step:,} of {config.steps:,}")
     journal = Journal(folder, after_step=step)
@@ -107,14 +106,14 @@ def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order:
         bar.advance(step)
         for step, batch in batches(store, order, step + 1, config.steps, config.workers):  # noqa: B020 - continues it
             started = time.perf_counter()
-            rate = learning_rate(step, config.steps, config.learning_rate, config.warmup, config.final_rate)
-            loss, norm = _step(model, optimizer, torch.from_numpy(batch), config, rate)
+            share = learning_rate(step, config.steps, 1.0, config.warmup, config.final_rate)
+            loss, norm = _step(model, optimizers, torch.from_numpy(batch), config, share)
             seconds = time.perf_counter() - started
             row = {
                 "step": step,
                 "tokens": step * tokens_per_step,
                 "loss": loss,
-                "learning_rate": rate,
+                "learning_rate": share * config.learning_rate,
                 "gradient_norm": norm,
                 "tokens_per_second": tokens_per_step / seconds,
                 "mfu": flops_per_step / seconds / peak,
@@ -122,12 +121,14 @@ def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order:
             if step % config.validate_every == 0 or step == config.steps:
                 row["validation_bits_per_byte"] = validation.bits_per_byte(model)
             journal.write(row)
-            bar.advance(1, f"loss {loss:.3f}  lr {rate:.1e}  {row['tokens_per_second']:,.0f} tok/s  mfu {row['mfu']:.0%}")
+            bar.advance(
+                1, f"loss {loss:.3f}  lr {row['learning_rate']:.1e}  {row['tokens_per_second']:,.0f} tok/s  mfu {row['mfu']:.0%}"
+            )
             if keeps_checkpoint(step, config.steps, config.checkpoint_every):
-                checkpoint.save(folder / "checkpoints", step, model, config)
+                checkpoint.save_checkpoint(folder / "checkpoints", step, model, config)
             due = time.monotonic() - saved > config.save_seconds
             if due or stop or step == config.steps:
-                checkpoint.save(folder / "resume", step, model, config, optimizer)
+                checkpoint.save_checkpoint(folder / "resume", step, model, config, optimizers)
                 checkpoint.thin_states(folder / "resume", keep=1 if step == config.steps else checkpoint.KEPT_STATES)
                 saved = time.monotonic()
             if stop and step < config.steps:
@@ -137,20 +138,22 @@ def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order:
 
 
 def _step(
-    model: Model, optimizer: torch.optim.Optimizer, batch: Tensor, config: TrainConfig, rate: float
+    model: Model, optimizers: dict[str, torch.optim.Optimizer], batch: Tensor, config: TrainConfig, share: float
 ) -> tuple[float, float]:
-    """One optimizer step; returns the mean loss in nats per token and the gradient's norm before clipping."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.zero_grad(set_to_none=True)
+    """One step at a share of the highest learning rates; the mean loss in nats per token, and the gradient's norm."""
+    for setting, optimizer in optimizers.items():
+        for group in optimizer.param_groups:
+            group["lr"] = share * getattr(config, setting)
+        optimizer.zero_grad(set_to_none=True)
     total = 0.0
     targets = batch[:, 1:].numel()
-    for part in batch.split(config.micro_batch):
+    for part in torch.split(batch, config.micro_batch):
         loss = model.loss(part[:, :-1], part[:, 1:]).sum() / targets  # global token count: accumulation changes nothing
-        loss.backward()
+        torch.autograd.backward(loss)
         total += float(loss.detach())
     norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip))
-    optimizer.step()
+    for optimizer in optimizers.values():
+        optimizer.step()
     return total, norm
 
 
@@ -168,7 +171,7 @@ class _Validation:
 
     def bits_per_byte(self, model: Model) -> float:
         with torch.no_grad():
-            nats = sum(float(model.loss(t[:, :-1], t[:, 1:]).sum()) for t in self.tokens.split(8))
+            nats = sum(float(model.loss(t[:, :-1], t[:, 1:]).sum()) for t in torch.split(self.tokens, 8))
         return nats / math.log(2) / self.bytes
 
 

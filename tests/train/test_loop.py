@@ -19,7 +19,7 @@ from libertas.tokenize.config import TokenizeConfig
 from libertas.tokenize.store import TokenStore, tokenize
 from libertas.train import checkpoint
 from libertas.train.config import TrainConfig
-from libertas.train.journal import Journal, read
+from libertas.train.journal import Journal, read_metrics
 from libertas.train.loop import train
 from libertas.train.schedule import keeps_checkpoint, learning_rate
 
@@ -64,7 +64,7 @@ def wait_until(condition: object, process: subprocess.Popen[str], seconds: float
 
 
 def test_the_loss_falls_and_everything_a_run_promises_is_there(uninterrupted: Path, tokens: Path) -> None:
-    rows = read(uninterrupted / "metrics.jsonl")
+    rows = read_metrics(uninterrupted / "metrics.jsonl")
     assert [r["step"] for r in rows] == list(range(1, 41))
     assert rows[0]["loss"] == pytest.approx(math.log(300), rel=0.05)  # a fresh model spreads evenly over 300 entries
     assert rows[-1]["loss"] < rows[0]["loss"] - 0.5
@@ -77,14 +77,14 @@ def test_the_loss_falls_and_everything_a_run_promises_is_there(uninterrupted: Pa
 
 def test_micro_batches_change_nothing_but_rounding(tokens: Path, uninterrupted: Path, tmp_path: Path) -> None:
     train(TrainConfig(tokens=tokens, out=tmp_path / "run", **{**SETTINGS, "micro_batch": 1}))
-    ours, theirs = (checkpoint.load(p).model.state_dict() for p in (tmp_path / "run", uninterrupted))
+    ours, theirs = (checkpoint.load_checkpoint(p).model.state_dict() for p in (tmp_path / "run", uninterrupted))
     for name, value in ours.items():
         torch.testing.assert_close(value, theirs[name], atol=2e-4, rtol=2e-3)
 
 
 def test_reading_ahead_changes_no_bit(tokens: Path, uninterrupted: Path, tmp_path: Path) -> None:
     run = train(TrainConfig(tokens=tokens, out=tmp_path / "run", workers=4, **SETTINGS))
-    assert run.weights_hash == checkpoint.load(uninterrupted).weights_hash
+    assert run.weights_hash == checkpoint.load_checkpoint(uninterrupted).weights_hash
 
 
 def test_ctrl_c_saves_and_the_same_command_finishes_with_the_same_bits(
@@ -93,7 +93,7 @@ def test_ctrl_c_saves_and_the_same_command_finishes_with_the_same_bits(
     out = tmp_path / "run"
     first = start(tokens, out, 1e9, steps=40)
     metrics = tmp_path / "run.partial" / "metrics.jsonl"
-    assert wait_until(lambda: len(read(metrics)) >= 3, first)
+    assert wait_until(lambda: len(read_metrics(metrics)) >= 3, first)
     first.send_signal(signal.SIGINT)
     _, errors = first.communicate(timeout=60)
     assert first.returncode != 0
@@ -101,8 +101,8 @@ def test_ctrl_c_saves_and_the_same_command_finishes_with_the_same_bits(
     saved = [p.name for p in (tmp_path / "run.partial" / "resume").iterdir()]
     assert len(saved) == 1
     run = train(TrainConfig(tokens=tokens, out=out, **SETTINGS))
-    assert run.weights_hash == checkpoint.load(uninterrupted).weights_hash
-    assert [r["step"] for r in read(out / "metrics.jsonl")] == list(range(1, 41))
+    assert run.weights_hash == checkpoint.load_checkpoint(uninterrupted).weights_hash
+    assert [r["step"] for r in read_metrics(out / "metrics.jsonl")] == list(range(1, 41))
 
 
 @pytest.mark.slow
@@ -113,8 +113,10 @@ def test_ten_kills_at_random_one_of_them_in_a_checkpoint_write_leave_identical_w
     chooser, torn = random.Random(4), 0
     for kill in range(10):
         process = start(tokens, out, 0.0)
-        reached = len(read(partial / "metrics.jsonl")) if partial.exists() else 0
-        assert wait_until(lambda before=reached: len(read(partial / "metrics.jsonl")) > before + 1, process), kill
+        reached = len(read_metrics(partial / "metrics.jsonl")) if partial.exists() else 0
+        assert wait_until(lambda before=reached: len(read_metrics(partial / "metrics.jsonl")) > before + 1, process), (
+            kill
+        )
         if kill % 2:
             time.sleep(chooser.random() * 0.05)
         else:  # strike while a state is being written
@@ -124,22 +126,24 @@ def test_ten_kills_at_random_one_of_them_in_a_checkpoint_write_leave_identical_w
         torn += bool(list((partial / "resume").glob("*.partial")))
     assert torn >= 1
     run = train(TrainConfig(tokens=tokens, out=out, **SETTINGS))
-    assert run.weights_hash == checkpoint.load(uninterrupted).weights_hash
-    losses = [[(r["step"], r["loss"]) for r in read(p / "metrics.jsonl")] for p in (out, uninterrupted)]
+    assert run.weights_hash == checkpoint.load_checkpoint(uninterrupted).weights_hash
+    losses = [[(r["step"], r["loss"]) for r in read_metrics(p / "metrics.jsonl")] for p in (out, uninterrupted)]
     assert losses[0] == losses[1]
 
 
-def test_a_damaged_state_is_skipped_for_the_one_before(tokens: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_state_is_skipped_for_the_one_before(
+    tokens: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = checkpoint.Model(checkpoint.ModelConfig(vocabulary=300, width=32, layers=1, heads=2, context=64))
     config = TrainConfig(tokens=tokens, out=tmp_path / "run", **SETTINGS)
-    first, second = (checkpoint.save(tmp_path / "resume", step, model, config) for step in (5, 9))
+    first, second = (checkpoint.save_checkpoint(tmp_path / "resume", step, model, config) for step in (5, 9))
     data = bytearray((second / "model.safetensors").read_bytes())
     data[-1] ^= 1
     (second / "model.safetensors").write_bytes(data)
     assert checkpoint.newest_state(tmp_path / "resume") == first
     assert "model.safetensors changed after it was written" in capsys.readouterr().err.replace("\n", " ")
     with pytest.raises(BrokenLineage, match="changed after it was written"):
-        checkpoint.load(second)
+        checkpoint.load_checkpoint(second)
 
 
 def test_too_little_text_for_one_batch_is_refused(tmp_path: Path) -> None:
@@ -183,7 +187,7 @@ def test_resuming_cuts_later_and_torn_lines_from_the_metrics(tmp_path: Path) -> 
     with (tmp_path / "metrics.jsonl").open("ab") as file:
         file.write(b'{"step": 6, "lo')
     Journal(tmp_path, 3).close()
-    assert [r["step"] for r in read(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+    assert [r["step"] for r in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3]
 
 
 def test_the_run_records_the_order_in_which_it_read(uninterrupted: Path, tokens: Path) -> None:
