@@ -85,7 +85,9 @@ def verify(path: Path, /) -> None:
 
     outcome = check(path)
     if outcome.sound:
-        stdout.print(f"sound: {outcome.artifacts} artifacts, {outcome.files} files, {outcome.bytes / 1e6:.1f} MB hashed")
+        stdout.print(
+            f"sound: {outcome.artifacts} artifacts, {outcome.files} files, {outcome.bytes / 1e6:.1f} MB hashed"
+        )
         return
     for damage in outcome.damages:
         stdout.print(f"damaged: {_relative(damage.file)}: {damage.what}", markup=False)
@@ -111,7 +113,9 @@ def run(lab: Path, /, *, into: Path | None = None, fresh: bool = False) -> None:
     run_lab(lab, into, fresh)
 
 
-def demo(*, into: Path = Path("demo"), warc: tuple[Path, ...] = (), steps: int | None = None, fresh: bool = False) -> None:
+def demo(
+    *, into: Path = Path("demo"), warc: tuple[Path, ...] = (), steps: int | None = None, fresh: bool = False
+) -> None:
     """The whole life of a small language model in about five minutes, offline, with nothing to download.
 
     Web pages are crawled from Python's own documentation server into a WARC file, become documents, a curated
@@ -166,9 +170,10 @@ def make_app() -> App:
             gather.usage, gather.help_epilogue = usage, _epilogue(stage.examples)
         else:
             home = gather if name in CRAWL_AND_PACK else app
-            home.command(command, name=name, usage=usage, help_epilogue=_epilogue(stage.examples), sort_key=place)
+            home.command(command, name, usage=usage, help_epilogue=_epilogue(stage.examples), sort_key=place)
     app.command(gather)
-    for place, extra in enumerate((show, verify, run, demo), start=len(STAGES)):
+    others: tuple[Callable[..., None], ...] = (show, verify, run, demo)
+    for place, extra in enumerate(others, start=len(STAGES)):
         app.command(extra, help_epilogue=_epilogue(EXAMPLES[extra.__name__]), sort_key=place)
     return app
 

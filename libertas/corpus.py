@@ -131,9 +131,10 @@ class Corpus:
     def __iter__(self) -> Iterator[Document]:
         """Documents in corpus order, streamed."""
         for shard in self.shards:
-            with shard.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(
-                file, read_across_frames=True
-            ) as stream:
+            with (
+                shard.open("rb") as file,
+                zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream,
+            ):
                 rest = b""
                 while block := stream.read(1 << 20):
                     *lines, rest = (rest + block).split(b"\n")

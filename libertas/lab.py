@@ -68,7 +68,9 @@ def plan(tables: Tables, into: Path, source: str) -> list[Step]:
         if name not in STAGES:
             raise UsageError(f"{source}: there is no stage {name!r} for the table [{name}]; {nearest(name, STAGES)}")
         if not isinstance(table, dict):
-            raise UsageError(f"{source}: {name} is {table!r}; expected a table [{name}] with the settings of that stage")
+            raise UsageError(
+                f"{source}: {name} is {table!r}; expected a table [{name}] with the settings of that stage"
+            )
         stage = STAGES[name]
         fields = {f.name for f in dataclasses.fields(stage.config_type())}
         named = bool(table) and all(isinstance(v, dict) and k not in fields for k, v in table.items())
@@ -149,5 +151,5 @@ def run_steps(steps: list[Step], fresh: bool = False, after: Callable[[Step, Any
 
 def _remove(out: Path) -> None:
     for folder in (out, out.with_name(out.name + PARTIAL)):
-        if folder.name.endswith(PARTIAL) and folder.is_dir() or is_artifact(folder):
+        if (folder.name.endswith(PARTIAL) and folder.is_dir()) or is_artifact(folder):
             shutil.rmtree(folder)

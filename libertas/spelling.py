@@ -5,8 +5,7 @@ from difflib import get_close_matches
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause such as `did you mean 'web'? known: code, web`; names are sorted."""
+    """The end of an error about a name that is not known: its nearest right spelling, and all there are."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    return f"{guess}known: {', '.join(names)}"
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    return (f"did you mean {close[0]!r}? " if close else "") + f"There are {', '.join(names)}"

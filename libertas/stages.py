@@ -136,7 +136,7 @@ STAGES: dict[str, Stage] = {
         usage="RUN --out DIR",
         positional="run",
         examples=('libertas generate run --prompt "def read(" --out generation',),
-        render="libertas.serve.generate:render",
+        render="libertas.serve.generate:generation_view",
     ),
     "trace": Stage(
         config="libertas.trace.config:TraceConfig",
@@ -148,7 +148,7 @@ STAGES: dict[str, Stage] = {
             "libertas trace generation --index index --out trace",
             'libertas trace run --text "the iterable must be" --index index --out trace-iterable',
         ),
-        render="libertas.trace.trace:render",
+        render="libertas.trace.trace:trace_view",
     ),
     "report": Stage(
         config="libertas.serve.config:ReportConfig",

@@ -5,7 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("libertas", deadline=None)  # no test of ours judges a time
+settings.load_profile("libertas")
 sys.path.insert(0, str(Path(__file__).parent))  # so that tests can `import making`
 
 

@@ -10,7 +10,8 @@ from libertas.document import Document, document_id
 from libertas.lineage.artifact import Draft
 from libertas.lineage.fingerprint import digest
 
-WORDS = "the value of a list is read from file and then every item in it must be a string or none".split()
+SENTENCE = "the value of a list is read from file and then every item in it must be a string or none"
+WORDS = SENTENCE.split()
 
 
 @dataclass(frozen=True, kw_only=True)

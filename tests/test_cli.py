@@ -11,7 +11,13 @@ from making import small_corpus
 from libertas.cli import with_positionals
 from libertas.stages import STAGES
 
-COMMANDS = [*(("gather", n) if n in ("crawl", "pack") else (n,) for n in STAGES), ("show",), ("verify",), ("run",), ("demo",)]
+COMMANDS = [
+    *(("gather", n) if n in ("crawl", "pack") else (n,) for n in STAGES),
+    ("show",),
+    ("verify",),
+    ("run",),
+    ("demo",),
+]
 
 
 def libertas(*words: object, **options: object) -> subprocess.CompletedProcess[str]:

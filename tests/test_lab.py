@@ -26,7 +26,10 @@ def planned(folder: Path, text: str) -> None:
     ("text", "message"),
     [
         ("[trian]\nout = 'x'", r"my\.toml: there is no stage 'trian' for the table \[trian\]; did you mean 'train'\?"),
-        ("[train]\ntokens='t'\nout='x'\nstep = 3", r"my\.toml \[train\]: there is no setting 'step'; did you mean 'steps'"),
+        (
+            "[train]\ntokens='t'\nout='x'\nstep = 3",
+            r"my\.toml \[train\]: there is no setting 'step'; did you mean 'steps'",
+        ),
         ("[train]\nout = 'x'", r"\[train\]: tokens is missing; add it \(`libertas train --help`\)"),
         ("[train]\ntokens='t'\nout='x'\nsteps = 'many'", r"\[train\]: steps is 'many'; expected a whole number"),
         ("[train]\ntokens='t'\nout='x'\nsteps = true", r"\[train\]: steps is True; expected a whole number"),

@@ -1,14 +1,13 @@
 """What `libertas curate` and `libertas mix` can be told."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from libertas.curate.rules import DEFAULT_RULES, RULES
 from libertas.errors import UsageError
 from libertas.lineage.fingerprint import execution
+from libertas.spelling import nearest
 
 NEAR_DUPLICATE_SIMILARITY = 0.8
 """Estimated Jaccard similarity from which two documents count as the same; the usual choice since Lee et al. 2022."""
@@ -81,10 +80,3 @@ def _require_corpora(corpora: tuple[Path, ...], command: str) -> None:
     for corpus in corpora:
         if corpora.count(corpus) > 1:
             raise UsageError(f"corpora names {corpus} twice; name each corpus once")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error about a name that is not known: its nearest right spelling, and all there are."""
-    names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    return (f"did you mean {close[0]!r}? " if close else "") + f"There are {', '.join(names)}"

@@ -113,7 +113,7 @@ def require_distinct(corpora: Sequence[Corpus]) -> None:
             where[identifier] = corpus.path
 
 
-def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def document_batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
     """Consecutive documents of about `BATCH_CHARACTERS` together, at least one each."""
     batch: list[Document] = []
     size = 0
@@ -134,7 +134,7 @@ def component_of(document: Document) -> str:
 
 def _read(corpora: Sequence[Corpus], config: CurateConfig) -> Iterator[Reading]:
     documents = (document for corpus in corpora for document in corpus)
-    work = ((config.rules, config.languages, batch) for batch in batches(documents))
+    work = ((config.rules, config.languages, batch) for batch in document_batches(documents))
     with progress("Curating", sum(map(len, corpora))) as bar:
         for readings in map_ordered(_examine, work, config.workers):
             yield from readings

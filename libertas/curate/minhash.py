@@ -191,7 +191,7 @@ def components(signs: Signatures, at_least: float) -> NDArray[np.int64]:
         roots = {root(parent, int(m)) for m in members}
         if len(roots) > 1:
             for pair in _spanning_pairs(signs, members, at_least):
-                join(parent, pair.left, pair.right)
+                _join(parent, pair.left, pair.right)
     return np.array([root(parent, i) for i in range(len(signs))], dtype=np.int64)
 
 
@@ -217,7 +217,7 @@ def root(parent: NDArray[np.int64], item: int) -> int:
     return item
 
 
-def join(parent: NDArray[np.int64], left: int, right: int) -> None:
+def _join(parent: NDArray[np.int64], left: int, right: int) -> None:
     """Make two items one component; the smaller position represents it, whatever the order of calls."""
     low, high = sorted((root(parent, left), root(parent, right)))
     parent[high] = low

@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 
 from libertas.corpus import Corpus, CorpusWriter
 from libertas.curate import exact, minhash
-from libertas.curate.config import NEAR_DUPLICATE_SIMILARITY, MixConfig, nearest
-from libertas.curate.decide import DECISIONS, batches, component_of, require_decisions, require_distinct
-from libertas.curate.split import Entry, Overlap, Split, hold_out, keyed, prove_unseen, weight_of
+from libertas.curate.config import NEAR_DUPLICATE_SIMILARITY, MixConfig
+from libertas.curate.decide import DECISIONS, component_of, document_batches, require_decisions, require_distinct
+from libertas.curate.split import Entry, SharedNgrams, Split, hold_out, keyed, prove_unseen, weight_of
 from libertas.document import Document, Drop
 from libertas.errors import UsageError
 from libertas.lineage.artifact import Draft
 from libertas.lineage.manifest import read_manifest
+from libertas.spelling import nearest
 from libertas.terminal import progress
 
 DROPS = "drops.parquet"
@@ -97,7 +98,7 @@ def _read(corpora: Sequence[Corpus]) -> Iterator[Entry]:
     with progress("Reading", sum(map(len, corpora))) as bar:
         for place, corpus in enumerate(corpora):
             number = 0
-            for batch in batches(corpus):
+            for batch in document_batches(corpus):
                 signs = minhash.signatures([d.text for d in batch])
                 for document, signature in zip(batch, signs, strict=True):
                     size, key = len(document.text.encode()), exact.text_key(document.text)
@@ -191,7 +192,7 @@ def interleave(streams: dict[str, list[Entry]]) -> list[Entry]:
 
 def _write(folder: Path, corpora: Sequence[Corpus], order: Sequence[Entry], split: Split) -> dict[str, float]:
     """Write both parts and the drops; returns the share of validation n-grams that training has, by component."""
-    overlap = Overlap()
+    overlap = SharedNgrams()
     with CorpusWriter(folder / "validation", "validation") as writer:
         for entry in split.validation:
             document = _document(corpora, entry)

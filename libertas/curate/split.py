@@ -135,7 +135,7 @@ def prove_unseen(split: Split, similarity: float) -> dict[str, object]:
     }
 
 
-class Overlap:
+class SharedNgrams:
     """How many of validation's n-grams training has met; only validation's are held in memory."""
 
     def __init__(self) -> None:

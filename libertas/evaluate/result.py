@@ -28,7 +28,7 @@ from libertas.evaluate.overlap import Overlap
 from libertas.evaluate.protocol import BOUNDARY, PROTOCOLS, START, TRUNCATION, answer, encode_pair, text_prompt
 from libertas.evaluate.score import end_of_text
 from libertas.evaluate.summary import AnswerRecord, DocumentRecord, accuracies, bits_per_byte, spread
-from libertas.evaluate.tables import render
+from libertas.evaluate.tables import score_tables
 from libertas.evaluate.tasks.bits_per_byte import WINDOW_POLICY, document_log_probabilities
 from libertas.evaluate.tasks.continuation import make_items
 from libertas.lineage.artifact import Draft, write_json
@@ -77,7 +77,7 @@ class Result:
 
 def tables(result: Result) -> Iterable[Any]:
     """The scores as tables for the terminal."""
-    return render(result.scores["libertas"])
+    return score_tables(result.scores["libertas"])
 
 
 def evaluate(config: EvaluateConfig) -> Result:
@@ -92,7 +92,7 @@ def evaluate(config: EvaluateConfig) -> Result:
         documents = _held_out(config.corpus)
         torch.set_num_threads(config.threads)
         torch.set_flush_denormal(True)
-        model = checkpoint.load(config.run)
+        model = checkpoint.load_checkpoint(config.run)
         store = _training_tokens(model)
         index = _matching_index(config.index, store)
         with draft.build() as folder:

@@ -26,7 +26,7 @@ class Request:
 
 
 def end_of_text(tokenizer: Tokenizer) -> int:
-    """Id of the token that stands before every prompt and document; `bpe.load` has made sure that there is one."""
+    """Id of the token that stands before every prompt and document; `load_tokenizer` made sure of it."""
     number = tokenizer.token_to_id(END_OF_TEXT)
     assert number is not None, f"the tokenizer has no {END_OF_TEXT}"
     return number

@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 
 
-def render(scores: dict[str, Any]) -> list[Table]:
+def score_tables(scores: dict[str, Any]) -> list[Table]:
     """Bits per byte by component, then multiple choice by protocol; `scores` is the `libertas` part of a result."""
     found = [_bits_table(scores)]
     if scores["continuation"]["protocols"]:

@@ -68,7 +68,7 @@ def pack(config: PackConfig) -> Path:
                 data = _bytes(source)
                 reason = _refusal(data, written, config.megabytes)
                 if reason is None:
-                    kind = "text/x-rst" if isinstance(source, str) else content_type(source)
+                    kind = "text/x-rst" if isinstance(source, str) else _content_type_of(source)
                     identifier = warc.record_id("resource", uri, digest(data))
                     file.write(warc.written("resource", uri, DATE, identifier, kind, data))
                     packed, written = packed + 1, written + len(data)
@@ -109,7 +109,7 @@ def _refusal(data: bytes, written: int, megabytes: float | None) -> str | None:
     return None
 
 
-def content_type(path: Path) -> str:
+def _content_type_of(path: Path) -> str:
     """Media type of a text file by its ending; `text/plain` where nothing better is known."""
     known = TYPES.get(path.suffix.lower()) or mimetypes.MimeTypes().guess_type(path.name)[0] or ""
     return known if known.startswith("text/") else "text/plain"

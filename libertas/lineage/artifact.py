@@ -224,9 +224,7 @@ def _describe(role: str, path: Path, out: Path) -> Input:
 def _list_files(folder: Path) -> Iterator[File]:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         _sync(path)
-        yield File(
-            path=path.relative_to(folder).as_posix(), bytes=path.stat().st_size, hash=file_digest(path)
-        )
+        yield File(path=path.relative_to(folder).as_posix(), bytes=path.stat().st_size, hash=file_digest(path))
 
 
 def _sync(path: Path) -> None:

@@ -68,7 +68,8 @@ def code_digest(*modules: str) -> str:
     hasher = blake3()
     for name in modules:
         spec = importlib.util.find_spec(name)
-        assert spec is not None and spec.origin is not None, f"no source for {name}"
+        assert spec is not None, f"no module {name}"
+        assert spec.origin is not None, f"no source for {name}"
         origin = Path(spec.origin)
         sources = sorted(origin.parent.glob("*.py")) if spec.submodule_search_locations else [origin]
         for source in sources:

@@ -34,9 +34,7 @@ def lineage(path: Path, role: str = "") -> Node:
     """
     manifest = read_manifest(path)
     parents = tuple(
-        Node(parent_path(path, i), i.role, None, ())
-        if i.kind == "file"
-        else lineage(parent_path(path, i), i.role)
+        Node(parent_path(path, i), i.role, None, ()) if i.kind == "file" else lineage(parent_path(path, i), i.role)
         for i in manifest.inputs
     )
     return Node(path.resolve(), role, manifest, parents)
@@ -101,7 +99,8 @@ def _label(node: Node, base: Path) -> str:
     place = node.path.relative_to(base) if node.path.is_relative_to(base) else node.path
     if node.manifest is None:
         return f"[dim]file[/dim] {place}"
-    return f"[bold]{node.manifest.kind}[/bold] {place}  [dim]{short(node.manifest.fingerprint)}[/dim]  {brief(node.manifest)}"
+    fingerprint = f"[dim]{short(node.manifest.fingerprint)}[/dim]"
+    return f"[bold]{node.manifest.kind}[/bold] {place}  {fingerprint}  {brief(node.manifest)}"
 
 
 def short(tagged: str) -> str:

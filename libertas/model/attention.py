@@ -67,7 +67,7 @@ def _attend_in_blocks(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
 
 
 def _with_previous_block(x_BHTK: Tensor, blocks: int, window: int) -> Tensor:
-    x = x_BHTK.unflatten(2, (blocks, window))
+    x = x_BHTK.reshape(*x_BHTK.shape[:2], blocks, window, -1)
     previous = F.pad(x[:, :, :-1], (0, 0, 0, 0, 1, 0))
     return torch.cat([previous, x], dim=3)
 

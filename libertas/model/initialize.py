@@ -33,7 +33,7 @@ def initialize(model: "Model", config: ModelConfig, seed: int) -> None:
     for module in model.modules():
         if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
-    for block in model.blocks:
+    for block in model.each_block():
         queries, keys, values = block.attention.qkv.weight.chunk(3)
         normal(queries, (width * head) ** -0.5)
         normal(keys, width**-0.5)

@@ -1,5 +1,7 @@
 """The transformer: embeddings, blocks, logits. B batch, T time, D width, V vocabulary."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -86,6 +88,12 @@ class Model(nn.Module):
         """Negative natural-log probability of each target, not averaged."""
         logits = self(tokens)
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+
+    def each_block(self) -> Iterator[Block]:
+        """The blocks, first to last, with their type."""
+        for block in self.blocks:
+            assert isinstance(block, Block), type(block)
+            yield block
 
     def new_cache(self, batch: int) -> Cache:
         """An empty cache of keys and values for `batch` sequences."""

@@ -41,7 +41,7 @@ def generate(config: GenerateConfig) -> Generation:
     draft = Draft(kind="generation", out=config.out, config=config, inputs={"run": [config.run]}, code=CODE)
     if not draft.finished():
         with draft.build() as folder, progress("Generating"):
-            record = _record(config, checkpoint.load(config.run))
+            record = _record(config, checkpoint.load_checkpoint(config.run))
             write_json(folder / GENERATION, record)
             draft.counts = {"tokens": len(record["token_ids"]), "step": record["step"], "weights": record["weights"]}
     return Generation(config.out, orjson.loads((config.out / GENERATION).read_bytes()))
@@ -93,7 +93,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def render(result: Generation) -> Iterator[Text]:
+def generation_view(result: Generation) -> Iterator[Text]:
     """The prompt and what the model wrote."""
     record = result.record
     text = Text.assemble((record["prompt"], "dim"), record["text"])

@@ -48,7 +48,7 @@ def _counted(texts: Iterable[str], count: Callable[[float], None]) -> Iterator[s
         yield text
 
 
-def load(path: Path) -> Tokenizer:
+def load_tokenizer(path: Path) -> Tokenizer:
     """Read a `tokenizer.json`.
 
     Raises:

@@ -13,7 +13,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 ROUNDS = 8
-"""Four rounds make a pseudorandom permutation with strong round functions (Luby & Rackoff 1988); ours are weak mixers."""
+"""Four rounds of strong functions make a pseudorandom permutation (Luby & Rackoff 1988); ours are only mixers."""
 
 Numbers = NDArray[np.uint64]
 

@@ -17,7 +17,7 @@ def read_batch(store: TokenStore, order: Order, step: int, rank: int = 0, ranks:
     """The tokens of one step for one rank, shape (batch / ranks, T + 1): inputs are [:, :-1], targets [:, 1:]."""
     numbers = order.batch_of(step)[rank::ranks].astype(np.int64)
     positions = numbers[:, None] * order.length + np.arange(order.length + 1)
-    return store.tokens[positions].astype(np.int64)
+    return np.asarray(store.tokens[positions], dtype=np.int64)
 
 
 def batches(

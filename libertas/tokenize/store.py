@@ -65,7 +65,7 @@ class TokenStore:
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that made these tokens."""
-        return bpe.load(self.path / "tokenizer.json")
+        return bpe.load_tokenizer(self.path / "tokenizer.json")
 
     def document_at(self, position: int) -> int:
         """Number of the document that holds the token at `position`; a binary search.
@@ -101,7 +101,7 @@ def tokenize(config: TokenizeConfig) -> TokenStore:
         with draft.build() as folder:
             train = corpora["train"]
             if config.tokenizer:
-                tokenizer = bpe.load(config.tokenizer)
+                tokenizer = bpe.load_tokenizer(config.tokenizer)
             else:
                 tokenizer = bpe.learn(_sample(train, config.sample_megabytes), config.vocabulary)
             tokenizer.save(str(folder / "tokenizer.json"))
@@ -138,7 +138,9 @@ def _encode(
     with (folder / "tokens.bin").open("wb") as file:
         for documents in _batches(corpus):
             for document, encoding in zip(
-                documents, tokenizer.encode_batch_fast([d.text for d in documents], add_special_tokens=False), strict=True
+                documents,
+                tokenizer.encode_batch_fast([d.text for d in documents], add_special_tokens=False),
+                strict=True,
             ):
                 tokens = np.array([*encoding.ids, end], dtype=dtype)
                 file.write(tokens.tobytes())

@@ -219,7 +219,7 @@ def _surroundings(store: TokenStore, tokenizer: Tokenizer, origin: Origin, lengt
     return before[-CONTEXT_CHARACTERS:], inside, after[:CONTEXT_CHARACTERS]
 
 
-def render(result: Trace) -> Iterator[Text]:
+def trace_view(result: Trace) -> Iterator[Text]:
     """The text with its followed spans coloured, then a block for each of them."""
     record = result.record
     followed = sorted((s for s in record["spans"] if s["places"]), key=lambda s: (-s["tokens"], s["start"]))

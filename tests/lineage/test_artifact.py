@@ -100,7 +100,7 @@ def test_a_missing_input_is_named(tmp_path: Path) -> None:
         draft(tmp_path / "a", {"archive": [tmp_path / "gone.txt"]})
 
 
-@pytest.mark.parametrize("old, new", [(b'"lines": 1', b'"lines": 2'), (b"{", b" {"), (b'"seal"', b'"Seal"')])
+@pytest.mark.parametrize(("old", "new"), [(b'"lines": 1', b'"lines": 2'), (b"{", b" {"), (b'"seal"', b'"Seal"')])
 def test_a_changed_manifest_breaks_its_seal(tmp_path: Path, old: bytes, new: bytes) -> None:
     manifest = build(tmp_path / "a") / "manifest.json"
     manifest.write_bytes(manifest.read_bytes().replace(old, new, 1))
@@ -148,5 +148,7 @@ def test_the_code_digest_follows_the_source(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_lineage_works_without_torch() -> None:
-    program = "import sys; sys.modules['torch'] = None; import libertas.lineage.verify, libertas.corpus, libertas.engine"
+    program = (
+        "import sys; sys.modules['torch'] = None; import libertas.lineage.verify, libertas.corpus, libertas.engine"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ})

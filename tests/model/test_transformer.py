@@ -123,7 +123,6 @@ def test_the_future_cannot_be_seen() -> None:
 
 
 def test_parameter_counts_of_the_published_sizes_are_the_published_numbers() -> None:
-    # V*D + T*D + L*(12*D^2 + 10*D - D) + 2*D, less the biases GPT-Neo does not have; published totals of the checkpoints
     from libertas.model.config import SIZES
 
     def count(c: ModelConfig) -> int:

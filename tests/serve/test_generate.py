@@ -11,7 +11,7 @@ from making import small_corpus
 from libertas.errors import UsageError
 from libertas.lineage.walk import find_ancestor
 from libertas.serve.config import GenerateConfig
-from libertas.serve.generate import Generation, generate, render
+from libertas.serve.generate import Generation, generate, generation_view
 from libertas.tokenize.config import TokenizeConfig
 from libertas.tokenize.store import tokenize
 from libertas.train import checkpoint
@@ -44,7 +44,7 @@ def test_equal_settings_write_equal_bytes_whatever_the_number_of_threads(run: Pa
 
 def test_log_probabilities_are_those_of_one_pass_over_the_whole_text(run: Path, tmp_path: Path) -> None:
     record = made(run, tmp_path / "a").record
-    loaded = checkpoint.load(run)
+    loaded = checkpoint.load_checkpoint(run)
     ids = record["prompt_token_ids"] + record["token_ids"]
     with torch.no_grad():
         scores = loaded.model(torch.tensor([ids]))[0].log_softmax(-1)
@@ -55,17 +55,17 @@ def test_log_probabilities_are_those_of_one_pass_over_the_whole_text(run: Path, 
 
 def test_the_text_continues_the_prompt(run: Path, tmp_path: Path) -> None:
     record = made(run, tmp_path / "a").record
-    tokenizer = checkpoint.load(run).tokenizer
+    tokenizer = checkpoint.load_checkpoint(run).tokenizer
     assert tokenizer.decode(record["prompt_token_ids"]) == record["prompt"] == "the value"
     invalid = re.compile("\ufffd+")  # the library writes one for several bytes, we write one for each
     assert invalid.sub("?", tokenizer.decode(record["token_ids"])) == invalid.sub("?", record["text"])
-    shown = next(line.plain for line in render(Generation(tmp_path, record)))
+    shown = next(line.plain for line in generation_view(Generation(tmp_path, record)))
     assert shown == "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in "the value" + record["text"])
 
 
 def test_an_empty_prompt_begins_a_document(run: Path, tmp_path: Path) -> None:
     record = made(run, tmp_path / "a", prompt="", tokens=1, temperature=0.0).record
-    loaded = checkpoint.load(run)
+    loaded = checkpoint.load_checkpoint(run)
     with torch.no_grad():
         likeliest = int(loaded.model(torch.tensor([[0]]))[0, -1].argmax())
     assert (record["prompt_token_ids"], record["token_ids"]) == ([], [likeliest])
@@ -75,7 +75,7 @@ def test_a_checkpoint_writes_as_the_model_was_then(run: Path, tmp_path: Path) ->
     early = run / "checkpoints" / "step-00000001"
     first, last = made(early, tmp_path / "a").record, made(run, tmp_path / "b").record
     assert (first["step"], last["step"]) == (1, 20)
-    assert first["weights"] == checkpoint.load(early).weights_hash != last["weights"]
+    assert first["weights"] == checkpoint.load_checkpoint(early).weights_hash != last["weights"]
     assert find_ancestor(tmp_path / "a", "tokens") == run.parent / "tokens"
 
 

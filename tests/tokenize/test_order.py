@@ -36,9 +36,7 @@ def test_neighbours_are_torn_apart_and_epochs_differ() -> None:
     assert abs(np.corrcoef(np.arange(size), first)[0, 1]) < 0.06
 
 
-@given(
-    tokens=st.integers(20, 400), length=st.integers(1, 9), batch=st.integers(1, 7), seed=st.integers(0, 9)
-)
+@given(tokens=st.integers(20, 400), length=st.integers(1, 9), batch=st.integers(1, 7), seed=st.integers(0, 9))
 def test_steps_reading_agrees_with_reading_every_step(tokens: int, length: int, batch: int, seed: int) -> None:
     order, steps = Order(tokens=tokens, length=length, batch=batch, seed=seed), 25
     targets: dict[int, list[int]] = {}

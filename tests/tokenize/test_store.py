@@ -65,9 +65,7 @@ def test_a_vocabulary_that_cannot_spell_every_byte_is_refused(tmp_path: Path) ->
 
 
 def test_the_same_corpus_gives_the_same_bytes(store: TokenStore, tmp_path: Path) -> None:
-    again = tokenize(
-        TokenizeConfig(corpus=store.path.parent / "mix", out=tmp_path / "again", vocabulary=300)
-    )
+    again = tokenize(TokenizeConfig(corpus=store.path.parent / "mix", out=tmp_path / "again", vocabulary=300))
     assert again.manifest.files == store.manifest.files
 
 
@@ -84,4 +82,4 @@ def test_what_is_not_a_tokenizer_is_refused(tmp_path: Path) -> None:
     wrong = tmp_path / "tokenizer.json"
     wrong.write_text("{}")
     with pytest.raises(UsageError, match=r"tokenizer\.json is not a tokenizer\.json"):
-        bpe.load(wrong)
+        bpe.load_tokenizer(wrong)

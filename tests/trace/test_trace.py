@@ -15,7 +15,7 @@ from libertas.serve.generate import generate
 from libertas.trace.config import IndexConfig, TraceConfig
 from libertas.trace.index import index
 from libertas.trace.origin import Origins
-from libertas.trace.trace import Trace, render, trace
+from libertas.trace.trace import Trace, trace, trace_view
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def generated(life: Path) -> Trace:
 
 
 def shown(result: Trace) -> str:
-    return "\n".join(line.plain for line in render(result))
+    return "\n".join(line.plain for line in trace_view(result))
 
 
 def test_a_sentence_of_one_document_is_traced_to_it(life: Path, tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""The page: sections, charts as data, style and script in one file that asks the network for nothing."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from libertas.serve.charts import bits_chart, choices_chart, training_chart
+from libertas.serve.life import Life
+from libertas.serve.markup import Markup, element, embedded_json
+from libertas.serve.scoreboard import scoreboard
+from libertas.serve.sections import composition, footer, header, left_out, summary, training
+from libertas.serve.spans_section import traced_text
+from libertas.serve.tree import lineage_tree
+
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+"""Content security policy: the browser itself refuses every request, whatever a text in the page may hold."""
+
+CONTENTS = (
+    ("training", "Training"),
+    ("composition", "Composition"),
+    ("drops", "Drops"),
+    ("scores", "Scores"),
+    ("text", "Text"),
+    ("lineage", "Lineage"),
+)
+
+
+def html_page(life: Life, out: Path) -> str:
+    """The whole page, for a report at the absolute path `out`; paths are shown from the folder that holds it."""
+    charts = {"training": training_chart(life.metrics, life.checkpoints)} if life.metrics else {}
+    if life.scores:
+        charts["bits"] = bits_chart(life.scores["bits_per_byte"])
+        if life.scores["continuation"]["protocols"]:
+            charts["choices"] = choices_chart(life.scores["continuation"]["protocols"])
+    head = [
+        element("meta", {"charset": "utf-8"}),
+        element("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
+        element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
+        element("meta", {"name": "color-scheme", "content": "light dark"}),
+        element("meta", {"name": "description", "content": summary(life)}),
+        element("link", {"rel": "icon", "href": "data:,"}),
+        element("title", {}, f"{life.manifest.config['model']}: the life of a model"),
+        element("style", {}, Markup(_static("report.css"))),
+    ]
+    links = [element("a", {"href": f"#{name}"}, label) for name, label in CONTENTS]
+    body = [
+        header(life),
+        element("nav", {"aria-label": "contents"}, links),
+        element(
+            "main",
+            {},
+            training(life),
+            composition(life),
+            left_out(life),
+            scoreboard(life),
+            traced_text(life),
+            lineage_tree(life, out.parent),
+        ),
+        footer(life, out.name),
+        element("script", {"type": "application/json", "id": "charts"}, embedded_json(charts)),
+        _script(_plotly()),
+        _script(_static("report.js")),
+    ]
+    return f"<!doctype html>\n{element('html', {'lang': 'en'}, element('head', {}, head), element('body', {}, body))}\n"
+
+
+def _plotly() -> str:
+    """What `plotly.offline.get_plotlyjs` returns, without importing plotly's thousands of Python classes."""
+    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+
+
+def _static(name: str) -> str:
+    return (files("libertas.serve") / "static" / name).read_text(encoding="utf-8")
+
+
+def _script(source: str) -> Markup:
+    assert "</script" not in source.lower(), "a script would end too early"
+    return element("script", {}, Markup(source))
