@@ -64,15 +64,19 @@ def _plain(value: Any) -> Any:
 
 
 def code_digest(*modules: str) -> str:
-    """Hash of the source files of modules or whole packages: a stage's results depend on them."""
+    """Hash of the files of modules or whole packages (page templates included): a stage's results depend on them."""
     hasher = blake3()
     for name in modules:
         spec = importlib.util.find_spec(name)
         assert spec is not None, f"no module {name}"
         assert spec.origin is not None, f"no source for {name}"
         origin = Path(spec.origin)
-        sources = sorted(origin.parent.glob("*.py")) if spec.submodule_search_locations else [origin]
-        for source in sources:
-            hasher.update(f"{name}/{source.name}\n".encode())
+        package = spec.submodule_search_locations is not None
+        for source in _files_of(origin.parent) if package else [origin]:
+            hasher.update(f"{name}/{source.relative_to(origin.parent)}\n".encode())
             hasher.update(source.read_bytes())
     return HASH_PREFIX + hasher.hexdigest()
+
+
+def _files_of(package: Path) -> list[Path]:
+    return sorted(p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
