@@ -141,11 +141,12 @@ STAGES: dict[str, Stage] = {
     "trace": Stage(
         config="libertas.trace.config:TraceConfig",
         function="libertas.trace.trace:trace",
-        summary="Ask a text why: its longest spans in the training data, down to the bytes of the WARC record.",
+        summary="Ask a text or a score why: its longest spans in the training data, down to the bytes they came from.",
         usage="SOURCE --out DIR",
         positional="source",
         examples=(
             "libertas trace generation --index index --out trace",
+            "libertas trace result --index index --out trace-score",
             'libertas trace run --text "the iterable must be" --index index --out trace-iterable',
         ),
         render="libertas.trace.trace:trace_view",

@@ -16,7 +16,7 @@ from libertas.serve.config import GenerateConfig
 from libertas.terminal import progress
 from libertas.tokenize.bpe import END_OF_TEXT
 from libertas.trace.spans import text_of
-from libertas.trace.trace import GENERATION
+from libertas.trace.subject import GENERATION
 from libertas.train import checkpoint
 
 CODE = ("libertas.model", "libertas.serve.generate", "libertas.trace.spans")
@@ -96,6 +96,9 @@ def _one_thread() -> Iterator[None]:
 def generation_view(result: Generation) -> Iterator[Text]:
     """The prompt and what the model wrote."""
     record = result.record
-    text = Text.assemble((record["prompt"], "dim"), record["text"])
-    yield Text("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text.plain), spans=text.spans)
+    yield Text.assemble((_printable(record["prompt"]), "dim"), _printable(record["text"]))
     yield Text(f"{len(record['token_ids'])} tokens by step {record['step']:,}; {result.path}", style="dim")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)

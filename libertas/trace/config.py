@@ -21,13 +21,17 @@ class TraceConfig:
     """Find where a text stands in the training data, down to the bytes of the archive it was gathered from."""
 
     source: Path
-    """Generation made by `libertas generate`; or a run or checkpoint, in whose training data `text` is looked up."""
+    """What to ask why: a generation made by `libertas generate`, or a result made by `libertas evaluate`; or a run or
+    checkpoint, in whose training data `text` is looked up."""
     out: Path
     """Trace to write."""
     index: Path | None = None
     """Index made by `libertas index`; if left out, the one that lies beside the tokens."""
     text: str | None = None
     """Text to trace; if left out, the generated one."""
+    item: str | None = None
+    """For a result: the item or held-out document to look up, by the beginning of its id in `items.jsonl` or
+    `records.jsonl`; if left out, the item with the longest piece in the training data."""
     spans: int = 5
     """Longest spans to follow to their documents."""
     minimum: int = 6

@@ -19,16 +19,16 @@ from tokenizers import Tokenizer
 from libertas.errors import UsageError
 from libertas.lineage.artifact import Draft, write_json
 from libertas.lineage.manifest import is_artifact, read_manifest
-from libertas.lineage.walk import parent_path
 from libertas.terminal import progress
 from libertas.tokenize.bpe import END_OF_TEXT
 from libertas.tokenize.store import TokenStore
 from libertas.trace.config import TraceConfig
 from libertas.trace.index import TokenIndex
 from libertas.trace.origin import Origin, Origins, exposure
-from libertas.trace.spans import TokenText, bytes_of, find_spans, match_of, text_of
+from libertas.trace.spans import bytes_of, find_spans, match_of
+from libertas.trace.subject import model_of, subject_of
 
-TRACE, GENERATION = "trace.json", "generation.json"
+TRACE = "trace.json"
 CONTEXT_CHARACTERS = 200
 """Training text shown on each side of a span."""
 STEPS_LISTED = 3
@@ -46,16 +46,6 @@ class Trace:
     """Content of `trace.json`: `text`, `prompt_end`, `tokens` and `spans`; a followed span has `places`."""
 
 
-@dataclass(frozen=True)
-class _Subject:
-    """What is traced, as tokens."""
-
-    written: TokenText
-    prompt_tokens: int
-    log_probabilities: list[float] | None
-    """Natural logarithm for each generated token, which follow the prompt's; None for a text that was given."""
-
-
 def trace(config: TraceConfig) -> Trace:
     """Find the longest spans of a text in the training tokens, and follow each to its documents and their bytes.
 
@@ -63,7 +53,7 @@ def trace(config: TraceConfig) -> Trace:
         UsageError: source and index do not belong together, or there is no text.
         BrokenLineage: a record's bytes are not the ones that were gathered.
     """
-    model = _model_of(config.source)
+    model = model_of(config.source)
     trained = exposure(model)
     config = replace(config, index=config.index or _index_beside(trained.tokens))
     assert config.index is not None
@@ -90,18 +80,6 @@ def trace(config: TraceConfig) -> Trace:
     return Trace(config.out, orjson.loads((config.out / TRACE).read_bytes()))
 
 
-def _model_of(source: Path) -> Path:
-    """The run or checkpoint that a source names or was written by."""
-    manifest = read_manifest(source)
-    if manifest.kind in ("run", "checkpoint"):
-        return source
-    if manifest.kind != "generation":
-        raise UsageError(
-            f"{source} is a {manifest.kind}; expected a generation made by `libertas generate`, a run or a checkpoint"
-        )
-    return next(parent_path(source, i) for i in manifest.inputs if i.role == "run")
-
-
 def _index_beside(tokens: Path) -> Path:
     """An index of these tokens in the folder where they lie."""
     content = read_manifest(tokens).content
@@ -115,20 +93,8 @@ def _index_beside(tokens: Path) -> Path:
     )
 
 
-def _subject(config: TraceConfig, tokenizer: Tokenizer) -> _Subject:
-    if config.text is not None:
-        return _Subject(text_of(tokenizer, tokenizer.encode(config.text, add_special_tokens=False).ids), 0, None)
-    if not (config.source / GENERATION).is_file():
-        raise UsageError(f"text is missing, and {config.source} is no generation; say what to trace with --text")
-    made = orjson.loads((config.source / GENERATION).read_bytes())
-    if not made["token_ids"]:
-        raise UsageError(f"{config.source} has no generated text; run `libertas generate` with another prompt or seed")
-    ids = made["prompt_token_ids"] + made["token_ids"]
-    return _Subject(text_of(tokenizer, ids), len(made["prompt_token_ids"]), made["log_probabilities"])
-
-
 def _record(config: TraceConfig, index: TokenIndex, origins: Origins, tokenizer: Tokenizer) -> dict[str, Any]:
-    subject = _subject(config, tokenizer)
+    subject = subject_of(config, tokenizer)
     written, prompt = subject.written, subject.prompt_tokens
     spans = find_spans(index, written.ids, config.minimum, tokenizer.token_to_id(END_OF_TEXT))
     found = [s for s in spans.found if s.end > prompt]  # a span inside the prompt was not written by the model
