@@ -60,3 +60,8 @@ def progress(title: str, total: float | None = None) -> Iterator[Bar]:
 def say(text: str) -> None:
     """Tell the person something on standard error; rich markup is understood."""
     stderr.print(text)
+
+
+def printable(text: str) -> str:
+    """Text from data may hold terminal escapes; each character that does not print becomes one replacement mark."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)

@@ -96,9 +96,5 @@ def _one_thread() -> Iterator[None]:
 def generation_view(result: Generation) -> Iterator[Text]:
     """The prompt and what the model wrote."""
     record = result.record
-    yield Text.assemble((_printable(record["prompt"]), "dim"), _printable(record["text"]))
+    yield Text.assemble((printable(record["prompt"]), "dim"), printable(record["text"]))
     yield Text(f"{len(record['token_ids'])} tokens by step {record['step']:,}; {result.path}", style="dim")
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)

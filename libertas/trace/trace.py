@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from libertas.errors import UsageError
 from libertas.lineage.artifact import Draft, write_json
 from libertas.lineage.manifest import is_artifact, read_manifest
-from libertas.terminal import progress
+from libertas.terminal import printable, progress
 from libertas.tokenize.bpe import END_OF_TEXT
 from libertas.tokenize.store import TokenStore
 from libertas.trace.config import TraceConfig
@@ -189,7 +189,7 @@ def trace_view(result: Trace) -> Iterator[Text]:
     """The text with its followed spans coloured, then a block for each of them."""
     record = result.record
     followed = sorted((s for s in record["spans"] if s["places"]), key=lambda s: (-s["tokens"], s["start"]))
-    text = Text(_printable(record["text"]))
+    text = Text(printable(record["text"]))
     text.stylize("dim", 0, record["prompt_end"])
     for span in record["spans"]:
         text.stylize("underline", span["start"], span["end"])
@@ -262,9 +262,4 @@ def _from_here(path: Path) -> Path:
 
 
 def _one_line(text: str) -> str:
-    return _printable(text).replace("\n", "↵").replace("\t", " ")
-
-
-def _printable(text: str) -> str:
-    """Training text may hold terminal escapes; each character stays one character."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    return printable(text).replace("\n", "↵").replace("\t", " ")

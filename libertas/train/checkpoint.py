@@ -24,8 +24,8 @@ from libertas.model.config import ModelConfig
 from libertas.model.transformer import Model
 from libertas.terminal import say
 from libertas.tokenize import bpe
-from libertas.train.optimizer import load_state_tensors, state_tensors
 from libertas.train.config import TrainConfig
+from libertas.train.optimizer import load_state_tensors, state_tensors
 
 CODE = ("libertas.model", "libertas.train", "libertas.tokenize.order", "libertas.tokenize.pack")
 KEPT_STATES = 2
@@ -57,7 +57,11 @@ def weights_hash(weights: dict[str, Tensor]) -> str:
 
 
 def save_checkpoint(
-    parent: Path, step: int, model: Model, config: TrainConfig, optimizers: dict[str, torch.optim.Optimizer] | None = None
+    parent: Path,
+    step: int,
+    model: Model,
+    config: TrainConfig,
+    optimizers: dict[str, torch.optim.Optimizer] | None = None,
 ) -> Path:
     """Write a checkpoint under `parent`; with optimizers, one from which training can continue."""
     draft = Draft(

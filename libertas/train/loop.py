@@ -122,7 +122,8 @@ def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order:
                 row["validation_bits_per_byte"] = validation.bits_per_byte(model)
             journal.write(row)
             bar.advance(
-                1, f"loss {loss:.3f}  lr {row['learning_rate']:.1e}  {row['tokens_per_second']:,.0f} tok/s  mfu {row['mfu']:.0%}"
+                1,
+                f"loss {loss:.3f}  lr {row['learning_rate']:.1e}  {row['tokens_per_second']:,.0f} tok/s  mfu {row['mfu']:.0%}",
             )
             if keeps_checkpoint(step, config.steps, config.checkpoint_every):
                 checkpoint.save_checkpoint(folder / "checkpoints", step, model, config)
