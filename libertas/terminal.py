@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-stdout = Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 120
+"""Columns when the output is not a terminal."""
+
+stdout = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 """Results go here: they are data."""
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -108,17 +108,33 @@ def short(tagged: str) -> str:
     return tagged.removeprefix("b3:")[:8]
 
 
+SHOWN = {
+    "archive": ("pages", "records", "bytes"),
+    "corpus": ("documents", "text_bytes", "train_bytes", "copies"),
+    "decisions": ("documents",),
+    "tokens": ("train_tokens", "validation_tokens", "vocabulary"),
+    "index": ("tokens",),
+    "run": ("parameters", "steps", "final_loss"),
+    "checkpoint": ("step",),
+    "result": ("items", "held_out_bytes"),
+    "generation": ("tokens", "step"),
+    "trace": ("spans", "places", "verified"),
+    "report": ("spans", "bytes"),
+}
+"""Counts that tell most about an artifact of each kind."""
+
+
 def brief(manifest: Manifest) -> str:
     """The counts of a manifest that fit on one line."""
-    scalars = {k: v for k, v in manifest.counts.items() if isinstance(v, int | float | str)}
-    documents = manifest.counts.get("documents")
-    if isinstance(documents, dict):
-        scalars = {"documents": documents.get("out", 0), **scalars}
-    return ", ".join(f"{_number(v)} {k.replace('_', ' ')}" for k, v in list(scalars.items())[:3])
+    counts = dict(manifest.counts)
+    if isinstance(counts.get("documents"), dict):
+        counts["documents"] = counts["documents"]["out"]
+    shown = [key for key in SHOWN.get(manifest.kind, ()) if isinstance(counts.get(key), int | float)]
+    return ", ".join(f"{key.replace('_', ' ')} {_number(counts[key])}" for key in shown)
 
 
-def _number(value: float | str) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def artifact_of(path: Path) -> Path:

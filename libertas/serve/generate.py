@@ -13,7 +13,7 @@ from rich.text import Text
 from libertas.lineage.artifact import Draft, write_json
 from libertas.model.sample import sample
 from libertas.serve.config import GenerateConfig
-from libertas.terminal import progress
+from libertas.terminal import printable, progress
 from libertas.tokenize.bpe import END_OF_TEXT
 from libertas.trace.spans import text_of
 from libertas.trace.subject import GENERATION

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
@@ -25,7 +24,7 @@ from libertas.model.transformer import Model
 from libertas.terminal import say
 from libertas.tokenize import bpe
 from libertas.train.config import TrainConfig
-from libertas.train.optimizer import load_state_tensors, state_tensors
+from libertas.train.optimizer import Optimizers, load_state_tensors, state_tensors
 
 CODE = ("libertas.model", "libertas.train", "libertas.tokenize.order", "libertas.tokenize.pack")
 KEPT_STATES = 2
@@ -61,7 +60,7 @@ def save_checkpoint(
     step: int,
     model: Model,
     config: TrainConfig,
-    optimizers: dict[str, torch.optim.Optimizer] | None = None,
+    optimizers: Optimizers | None = None,
 ) -> Path:
     """Write a checkpoint under `parent`; with optimizers, one from which training can continue."""
     draft = Draft(
@@ -108,7 +107,7 @@ def thin_states(parent: Path, keep: int = KEPT_STATES) -> None:
         shutil.rmtree(old)
 
 
-def restore(folder: Path, model: Model, optimizers: dict[str, torch.optim.Optimizer]) -> int:
+def restore(folder: Path, model: Model, optimizers: Optimizers) -> int:
     """Load a full state into a model and its optimizers; returns its step."""
     model.load_state_dict(load_file(folder / WEIGHTS))
     load_state_tensors(model, optimizers, load_file(folder / OPTIMIZER))

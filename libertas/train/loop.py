@@ -27,7 +27,7 @@ from libertas.tokenize.store import TokenStore
 from libertas.train import checkpoint
 from libertas.train.config import TrainConfig
 from libertas.train.journal import Journal, read_metrics
-from libertas.train.optimizer import make_optimizers
+from libertas.train.optimizer import Optimizers, make_optimizers
 from libertas.train.schedule import keeps_checkpoint, learning_rate
 
 VALIDATION_SEQUENCES = 64
@@ -121,10 +121,8 @@ def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order:
             if step % config.validate_every == 0 or step == config.steps:
                 row["validation_bits_per_byte"] = validation.bits_per_byte(model)
             journal.write(row)
-            bar.advance(
-                1,
-                f"loss {loss:.3f}  lr {row['learning_rate']:.1e}  {row['tokens_per_second']:,.0f} tok/s  mfu {row['mfu']:.0%}",
-            )
+            speed = f"{row['tokens_per_second']:,.0f} tok/s  mfu {row['mfu']:.0%}"
+            bar.advance(1, f"loss {loss:.3f}  lr {row['learning_rate']:.1e}  {speed}")
             if keeps_checkpoint(step, config.steps, config.checkpoint_every):
                 checkpoint.save_checkpoint(folder / "checkpoints", step, model, config)
             due = time.monotonic() - saved > config.save_seconds
@@ -139,7 +137,7 @@ def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order:
 
 
 def _step(
-    model: Model, optimizers: dict[str, torch.optim.Optimizer], batch: Tensor, config: TrainConfig, share: float
+    model: Model, optimizers: Optimizers, batch: Tensor, config: TrainConfig, share: float
 ) -> tuple[float, float]:
     """One step at a share of the highest learning rates; the mean loss in nats per token, and the gradient's norm."""
     for setting, optimizer in optimizers.items():

@@ -9,9 +9,12 @@ from libertas.train.muon import Muon
 BETA1 = 0.9
 EPSILON = 1e-8
 
+Optimizers = dict[str, torch.optim.Optimizer]
+"""Optimizers by the setting that holds their highest learning rate."""
 
-def make_optimizers(model: nn.Module, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
-    """The optimizers of a run by the setting that holds their highest learning rate.
+
+def make_optimizers(model: nn.Module, config: TrainConfig) -> Optimizers:
+    """The optimizers of a run.
 
     AdamW is fused: on a CPU torch otherwise updates one tensor after the other in Python. Biases, norms and positions
     are not decayed.
@@ -35,7 +38,7 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> dict[str, torch.op
     return {"learning_rate": adamw, "muon_rate": Muon(inner, config.weight_decay)}
 
 
-def state_tensors(model: nn.Module, optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, Tensor]:
+def state_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]:
     """The optimizers' state by parameter name, such as `blocks.0.norm.weight/exp_avg`; empty before the first step."""
     names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     return {
@@ -46,9 +49,7 @@ def state_tensors(model: nn.Module, optimizers: dict[str, torch.optim.Optimizer]
     }
 
 
-def load_state_tensors(
-    model: nn.Module, optimizers: dict[str, torch.optim.Optimizer], tensors: dict[str, Tensor]
-) -> None:
+def load_state_tensors(model: nn.Module, optimizers: Optimizers, tensors: dict[str, Tensor]) -> None:
     """The inverse of `state_tensors`."""
     parameters: dict[str, Tensor] = dict(model.named_parameters())
     owner = {p: o for o in optimizers.values() for group in o.param_groups for p in group["params"]}

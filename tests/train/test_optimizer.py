@@ -81,7 +81,7 @@ def test_muon_takes_the_matrices_inside_the_blocks_and_adamw_the_rest() -> None:
     assert all(n.startswith("blocks") and n.endswith("weight") for n in groups["muon_rate"][0])
     assert groups["learning_rate"][0] == ["embedding.weight"]
     assert "positions.weight" in groups["learning_rate"][1]
-    assert sorted(sum((g for o in groups.values() for g in o), [])) == sorted(names.values())
+    assert sorted(n for o in groups.values() for g in o for n in g) == sorted(names.values())
     assert [g["weight_decay"] for g in optimizers["learning_rate"].param_groups] == [0.1, 0.0]
 
 
