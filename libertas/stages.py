@@ -118,7 +118,7 @@ STAGES: dict[str, Stage] = {
         summary="Train a model; interrupted at any point, the same command continues bit for bit.",
         usage="TOKENS --out DIR",
         positional="tokens",
-        examples=("libertas train tokens --model neo-2m --steps 600 --out run",),
+        examples=("libertas train tokens --model neo-1m --steps 900 --out run",),
     ),
     "evaluate": Stage(
         config="libertas.evaluate.config:EvaluateConfig",

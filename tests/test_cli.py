@@ -64,7 +64,7 @@ def test_plain_words_fill_the_main_setting() -> None:
         (["trian"], ["trian", "train"]),
         (["train", "t", "--out", "o", "--stpes", "3"], ["--stpes", "--steps"]),
         (["train", "t", "--out", "o", "--steps", "many"], ["--steps", "many", "int"]),
-        (["train", "t", "--out", "o", "--model", "neo-3m"], ["neo-3m", "did you mean 'neo-2m'"]),
+        (["train", "t", "--out", "o", "--model", "neo-3m"], ["neo-3m", "did you mean 'neo-1m'"]),
         (["train", "gone", "--out", "o"], ["gone does not exist"]),
         (["gather", "gone.warc.gz", "--out", "o"], ["gone.warc.gz does not exist"]),
         (["verify", "gone"], ["gone does not exist"]),

@@ -16,9 +16,9 @@ class TrainConfig:
     """Token store written by `libertas tokenize`."""
     out: Path
     """Run directory to write."""
-    model: str = "neo-2m"
+    model: str = "neo-1m"
     """Named size of the model; its vocabulary is taken from the token store."""
-    steps: int = 600
+    steps: int = 900
     """Optimizer steps."""
     batch: int = 8
     """Sequences per step; a sequence has as many tokens as the model's context."""
@@ -26,7 +26,7 @@ class TrainConfig:
     """Sequences per forward pass; gradients accumulate over batch / micro_batch of them."""
     optimizer: str = "muon"
     """`muon` (for the matrices inside the blocks, AdamW for the rest) or `adamw` (for everything)."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-2
     """Highest learning rate of AdamW, reached after the warm-up."""
     muon_rate: float = 0.02
     """Highest learning rate of Muon (Jordan 2024: 0.02)."""

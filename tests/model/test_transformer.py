@@ -132,7 +132,7 @@ def test_parameter_counts_of_the_published_sizes_are_the_published_numbers() -> 
     assert count(SIZES["gpt-neo-125m"]) == 125_198_592
     assert count(SIZES["gpt-neo-1.3b"]) == 1_315_575_808
     assert count(SIZES["gpt-neo-2.7b"]) == 2_651_307_520
-    assert Model(SIZES["neo-2m"]).parameter_count() == count(SIZES["neo-2m"])
+    assert Model(SIZES["neo-1m"]).parameter_count() == count(SIZES["neo-1m"])
 
 
 def test_initial_weights_depend_on_the_seed_alone() -> None:

@@ -156,7 +156,7 @@ def test_too_little_text_for_one_batch_is_refused(tmp_path: Path) -> None:
 
 def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
     for changes, message in (
-        ({"model": "neo-3m"}, "did you mean 'neo-2m'"),
+        ({"model": "neo-3m"}, "did you mean 'neo-1m'"),
         ({"steps": 0}, "steps is 0; expected 1 or more"),
         ({"batch": 6, "micro_batch": 4}, "batch is 6, not a multiple of micro_batch, 4"),
         ({"warmup": 1.0}, "warmup is 1.0"),
