@@ -109,12 +109,13 @@ def _level(keys: Numbers, counts: Numbers, contexts: int, vocabulary: int) -> Le
 def discounts(counts: Numbers) -> Floats:
     """What is taken from counts 0, 1, 2 and 3 or more (Chen & Goodman 1998, equation 26), never more than the count.
 
-    Where a small stream has no n-grams of some count the formula is undefined; then 0.75 is taken from every count
-    (the usual fixed value of absolute discounting).
+    Where a small stream has no n-grams of some count the formula is undefined, or gives nothing to tokens that were
+    never seen; then 0.75 is taken from every count (the usual fixed value of absolute discounting).
     """
     one, two, three, four = (int((counts == c).sum()) for c in (1, 2, 3, 4))
+    fixed = np.array([0.0, 0.75, 0.75, 0.75])
     if not (one and two and three):
-        return np.array([0.0, 0.75, 0.75, 0.75])
+        return fixed
     y = one / (one + 2 * two)
-    wanted = [0.0, 1 - 2 * y * two / one, 2 - 3 * y * three / two, 3 - 4 * y * four / three]
-    return np.clip(wanted, 0.0, [0.0, 1.0, 2.0, 3.0])
+    wanted = np.array([0.0, 1 - 2 * y * two / one, 2 - 3 * y * three / two, 3 - 4 * y * four / three])
+    return np.minimum(wanted, [0.0, 1.0, 2.0, 3.0]) if (wanted[1:] > 0).all() else fixed

@@ -12,11 +12,12 @@ from libertas.evaluate.ngram import NgramModel, discounts
 
 def reference_discounts(counts):
     n = Counter(counts)
+    fixed = {1: 0.75, 2: 0.75, 3: 0.75}
     if not (n[1] and n[2] and n[3]):
-        return {1: 0.75, 2: 0.75, 3: 0.75}
+        return fixed
     y = n[1] / (n[1] + 2 * n[2])
     wanted = {k: k - (k + 1) * y * n[k + 1] / n[k] for k in (1, 2, 3)}
-    return {k: min(max(d, 0.0), k) for k, d in wanted.items()}
+    return {k: min(d, k) for k, d in wanted.items()} if min(wanted.values()) > 0 else fixed
 
 
 def reference(tokens, vocabulary, order):
@@ -61,6 +62,13 @@ def test_probabilities_after_any_history_sum_to_one_and_are_those_of_the_formula
     wanted = reference(tokens, 4, order)
     seen = tuple(history[-(order - 1) :]) if order > 1 else ()
     assert found == pytest.approx([wanted(w, seen) for w in range(4)])
+
+
+@given(tokens=st.lists(st.integers(0, 6), min_size=5, max_size=300), order=st.integers(1, 5))
+@settings(max_examples=100, deadline=None)
+def test_no_token_ever_has_probability_zero(tokens, order):
+    model = NgramModel(np.array(tokens), 9, order)
+    assert np.isfinite(model.log_probabilities(np.array([*tokens[:20], 8, 7, *range(9)]))).all()
 
 
 def test_discounts_are_those_of_chen_and_goodman():

@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import statistics
 import subprocess
@@ -125,12 +124,21 @@ def test_killed_anywhere_the_demo_finishes_with_the_same_bits(life: Path, tmp_pa
 
 def test_the_demo_takes_real_archives(shared_data: Path, tmp_path: Path) -> None:
     samples = sorted((shared_data / "web").glob("cc-sample-*.warc.gz"))
-    copies = [shutil.copy(s, tmp_path / s.name) for s in samples]
-    outcome = libertas("demo", "--warc", *copies, "--into", tmp_path / "mine", "--steps", 2, cwd=tmp_path)
-    # 37 pages in many languages are too few for 4,096 entries; the one line says so and what would work
+    outcome = libertas("demo", "--warc", *samples, "--into", tmp_path / "mine", "--steps", 2)
+    assert outcome.returncode == 0, outcome.stderr
+    assert verify(tmp_path / "mine").sound
+    source = exposure(tmp_path / "mine" / "run")
+    origins = Origins(TokenStore.open(source.tokens), source.order, source.steps)
+    files = {origins.origin(position).file for position in range(0, len(origins.store), 500)}
+    assert files == set(samples)
+
+
+def test_one_real_page_is_too_little_and_the_line_says_so(shared_data: Path, tmp_path: Path) -> None:
+    page = shared_data / "web" / "odd" / "example-iana.org-chunked.warc"
+    outcome = libertas("demo", "--warc", page, "--into", tmp_path / "mine", "--steps", 2)
     assert outcome.returncode == 1
-    assert "vocabulary is 4096 but the training text supports only" in outcome.stderr
     assert "Traceback" not in outcome.stderr
+    assert outcome.stderr.splitlines()[-1].startswith("libertas: ")
     assert not (tmp_path / "mine" / "tokens").exists()
 
 
@@ -141,6 +149,31 @@ def test_a_page_that_was_scored_leads_to_where_training_read_the_same_words(life
     store = TokenStore.open(life / "tokens")
     row = seen[0]["overlap"]
     assert store.document_id(store.document_at(row["position"])) == row["document"]
+
+
+def test_a_flipped_byte_anywhere_in_the_life_is_named_with_all_that_was_made_from_it(life: Path) -> None:
+    chooser = random.Random(11)
+    files = [p for p in sorted(life.rglob("*")) if p.is_file() and p.stat().st_size]
+    sizes = [p.stat().st_size for p in files]
+    chosen = [*chooser.choices(files, k=60), *chooser.choices(files, weights=sizes, k=40)]
+    for path in chosen:
+        position, bit = chooser.randrange(path.stat().st_size), 1 << chooser.randrange(8)
+        flip(path, position, bit)
+        outcome = verify(life)
+        flip(path, position, bit)
+        assert path.resolve() in {d.file for d in outcome.damages}, f"byte {position} of {path}"
+        reached = {a.name for downstream in outcome.downstream.values() for a in downstream}
+        if "report" not in path.relative_to(life).parts:
+            assert "report" in reached, path
+    assert verify(life).sound
+
+
+def flip(path: Path, position: int, mask: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(position)
+        value = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([value ^ mask]))
 
 
 def test_workers_do_not_outlive_a_killed_demo(tmp_path: Path) -> None:
