@@ -106,7 +106,7 @@ def run(lab: Path, /, *, into: Path | None = None, fresh: bool = False) -> None:
     into: Path
         Folder for everything it makes; by default one with the lab's name, in the current folder.
     fresh: bool
-        Remove what an earlier run of this lab made, and start over.
+        Make again what was made with other settings or by another version; what matches is reused.
     """
     from libertas.lab import run as run_lab
 
@@ -130,7 +130,7 @@ def demo(
     steps: int
         Training steps, fewer for a quick look.
     fresh: bool
-        Remove what an earlier demo in this folder made, and start over.
+        Make again what was made with other settings or by another version; what matches is reused.
     """
     from libertas.demo import demo as run_demo
 

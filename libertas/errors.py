@@ -9,6 +9,10 @@ class UsageError(LibertasError):
     """Something the caller can fix: a path, a value, a setting."""
 
 
+class DifferentArtifact(UsageError):
+    """Something is there already that was made with other settings, from other inputs, or by other code."""
+
+
 class BrokenLineage(LibertasError):
     """Recorded bytes and bytes on disk disagree, so an artifact can no longer be trusted."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from libertas.errors import UsageError
+from libertas.errors import DifferentArtifact, UsageError
 from libertas.lineage.artifact import PARTIAL
 from libertas.lineage.manifest import is_artifact, read_manifest
 from libertas.lineage.walk import brief
@@ -125,7 +125,7 @@ def run(
     Args:
         lab: the TOML file.
         into: folder for everything it makes; by default one with the lab's name, in the current folder.
-        fresh: remove what an earlier run of this lab made, and start over.
+        fresh: make again what was made with other settings or by another version; what matches is reused.
         after: called with each finished step and its result.
     """
     folder = into or Path(lab.stem)
@@ -135,14 +135,18 @@ def run(
 
 def run_steps(steps: list[Step], fresh: bool = False, after: Callable[[Step, Any], None] | None = None) -> None:
     """Run planned steps in order, saying for each whether it was reused and what came out."""
-    if fresh:
-        for step in steps:
-            _remove(step.config.out)
     width = max(len(step.title) for step in steps)
     for step in steps:
         present = is_artifact(step.config.out)
         started = time.monotonic()
-        result = step.stage.call(step.config)
+        try:
+            result = step.stage.call(step.config)
+        except DifferentArtifact:
+            if not fresh:
+                raise
+            _remove(step.config.out)
+            present = False
+            result = step.stage.call(step.config)
         took = "reused" if present else f"{time.monotonic() - started:.1f} s"
         say(f"  [bold]{step.title:{width}}[/bold]  {took:>8}  {brief(read_manifest(step.config.out))}")
         if after:

@@ -6,7 +6,7 @@ import pytest
 from making import small_corpus
 
 from libertas.demo import FIRST_LAB, demo_tables
-from libertas.errors import UsageError
+from libertas.errors import DifferentArtifact, UsageError
 from libertas.lab import plan, read_lab, run
 from libertas.stages import STAGES
 
@@ -85,5 +85,9 @@ def test_a_lab_runs_its_stages_in_order_and_reuses_them(tmp_path: Path, capsys: 
     assert first.index("tokenize") < first.index("train")
     run(path, tmp_path / "life")
     assert capsys.readouterr().err.count("reused") == 2
+    path.write_text(path.read_text().replace("steps = 2", "steps = 3"))
+    with pytest.raises(DifferentArtifact, match="steps was 2 and is now 3"):
+        run(path, tmp_path / "life")
+    capsys.readouterr()
     run(path, tmp_path / "life", fresh=True)
-    assert "reused" not in capsys.readouterr().err
+    assert capsys.readouterr().err.count("reused") == 1

@@ -23,7 +23,7 @@ from typing import Any
 
 import orjson
 
-from libertas.errors import UsageError
+from libertas.errors import DifferentArtifact, UsageError
 from libertas.lineage.fingerprint import canonical, code_digest, file_digest, identity, resolved
 from libertas.lineage.manifest import (
     MANIFEST,
@@ -91,7 +91,8 @@ class Draft:
         """Whether `out` already holds exactly this artifact.
 
         Raises:
-            UsageError: something else is there; the message shows what differs.
+            DifferentArtifact: it was made differently; the message shows what differs.
+            UsageError: something that is no artifact is there.
         """
         if not self.out.exists():
             return False
@@ -106,7 +107,7 @@ class Draft:
         recorded = {i.role: i.content for i in present.inputs}
         if present.fingerprint == self.fingerprint and wanted == recorded:
             return True
-        raise UsageError(
+        raise DifferentArtifact(
             f"{self.out} exists but was made differently: {self._difference(present)}; "
             "choose another --out, remove it, or run the lab with --fresh"
         )
@@ -160,7 +161,7 @@ class Draft:
         if not claim.exists():
             write_json(claim, {"kind": self.kind, "fingerprint": self.fingerprint})
         elif orjson.loads(claim.read_bytes()).get("fingerprint") != self.fingerprint:
-            raise UsageError(
+            raise DifferentArtifact(
                 f"{self.partial} holds an interrupted {self.kind} that was made differently; "
                 "remove it, choose another --out, or run the lab with --fresh"
             )
