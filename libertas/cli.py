@@ -91,7 +91,7 @@ def verify(path: Path, /) -> None:
         return
     for damage in outcome.damages:
         stdout.print(f"damaged: {_relative(damage.file)}: {damage.what}", markup=False)
-        for artifact in outcome.downstream.get(damage.artifact, []):
+        for artifact in outcome.downstream.get(damage.file, []):
             stdout.print(f"  downstream: {_relative(artifact)}", markup=False)
     raise SystemExit(1)
 

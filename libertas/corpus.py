@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from libertas.document import Document
 from libertas.errors import BrokenLineage, UsageError
-from libertas.lineage.manifest import Manifest, is_artifact, read_manifest
+from libertas.lineage.manifest import Manifest, read_manifest
 
 FRAME_BYTES = 256 * 1024
 SHARD_BYTES = 1 << 30
@@ -82,8 +82,8 @@ class CorpusWriter:
                 self._next_shard()
             self._end_frame()
             rows = np.array(self._rows, dtype=ROW)
-            np.save(self.folder / "documents.npy", rows)
-            np.save(self.folder / "by_id.npy", np.argsort(rows["id"], kind="stable").astype(np.uint32))
+            save_array(self.folder / "documents.npy", rows)
+            save_array(self.folder / "by_id.npy", np.argsort(rows["id"], kind="stable").astype(np.uint32))
         if self._file is not None:
             self._file.close()
 
@@ -129,7 +129,22 @@ class Corpus:
         return [i.decode() for i in self._rows["id"]]
 
     def __iter__(self) -> Iterator[Document]:
-        """Documents in corpus order, streamed."""
+        """Documents in corpus order, streamed.
+
+        Raises:
+            BrokenLineage: a shard is damaged, or holds fewer or more documents than the index says.
+        """
+        read = 0
+        try:
+            for document in self._stream():
+                read += 1
+                yield document
+        except zstandard.ZstdError as error:
+            raise BrokenLineage(f"{self.folder} is damaged ({error}); run `libertas verify {self.path}`") from error
+        if read != len(self):
+            raise BrokenLineage(f"{self.folder} gave {read:,} documents, expected {len(self):,}; run `libertas verify`")
+
+    def _stream(self) -> Iterator[Document]:
         for shard in self.shards:
             with (
                 shard.open("rb") as file,
@@ -145,8 +160,11 @@ class Corpus:
         row = self._rows[number]
         with self.shards[row["shard"]].open("rb") as file:
             file.seek(int(row["frame"]))
-            with zstandard.ZstdDecompressor().stream_reader(file, closefd=False) as stream:
-                frame = stream.read(int(row["line"]) + int(row["bytes"]))
+            try:
+                with zstandard.ZstdDecompressor().stream_reader(file, closefd=False) as stream:
+                    frame = stream.read(int(row["line"]) + int(row["bytes"]))
+            except zstandard.ZstdError as error:
+                raise BrokenLineage(f"{file.name} is damaged ({error}); run `libertas verify {self.path}`") from error
         return _parse(frame[row["line"] :])
 
     def number_of(self, document_id: str) -> int | None:
@@ -183,6 +201,10 @@ def _parse(line: bytes) -> Document:
         raise BrokenLineage(f"a corpus line cannot be read ({error}): {line[:80]!r}; run `libertas verify`") from error
 
 
-def is_corpus(path: Path) -> bool:
-    """Whether the artifact at `path` is a corpus."""
-    return is_artifact(path) and read_manifest(path).kind == "corpus"
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a `.npy` file; unlike `numpy.save`, a full disk is said to be one."""
+    with path.open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, header)
+        if array.size:
+            file.write(np.ascontiguousarray(array).view(np.uint8).data)

@@ -36,7 +36,7 @@ def document(number: int, component: str = "web", content: str | None = None) ->
 
 def mixed_corpus(out: Path, train: Iterable[Document], validation: Iterable[Document], note: str = "") -> Path:
     """A corpus artifact with the parts `train` and `validation`, as `libertas mix` writes them."""
-    draft = Draft(kind="corpus", out=out, config=MadeConfig(out=out, note=note), inputs={}, code=("libertas.corpus",))
+    draft = Draft(kind="corpus", out=out, config=MadeConfig(out=out, note=note), inputs={}, code="libertas.corpus")
     with draft.build() as folder:
         names = set()
         for part, documents in (("train", train), ("validation", validation)):

@@ -10,14 +10,14 @@ from making import MadeConfig, document, mixed_corpus, small_corpus
 from libertas import corpus as corpora
 from libertas.corpus import Corpus, CorpusWriter
 from libertas.document import Document
-from libertas.errors import UsageError
+from libertas.errors import BrokenLineage, UsageError
 from libertas.lineage.artifact import Draft
 
 texts = st.lists(st.text(st.characters(codec="utf-8"), max_size=80), max_size=20)
 
 
 def written(folder: Path, documents: list[Document], shard_bytes: int = corpora.SHARD_BYTES) -> Corpus:
-    draft = Draft(kind="corpus", out=folder, config=MadeConfig(out=folder), inputs={}, code=("libertas.corpus",))
+    draft = Draft(kind="corpus", out=folder, config=MadeConfig(out=folder), inputs={}, code="libertas.corpus")
     with draft.build() as partial, CorpusWriter(partial, "web", shard_bytes) as writer:
         for item in documents:
             writer.add(item)
@@ -43,6 +43,18 @@ def test_shards_are_read_in_numeric_order_beyond_ten(tmp_path: Path, monkeypatch
     corpus = written(tmp_path / "corpus", documents, shard_bytes=1)
     assert len(corpus.shards) == 23
     assert list(corpus) == documents
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.8, 0.99])
+def test_a_shard_that_was_cut_is_noticed_instead_of_read_as_a_smaller_corpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: float
+) -> None:
+    monkeypatch.setattr(corpora, "FRAME_BYTES", 5000)
+    corpus = written(tmp_path / "corpus", [document(n) for n in range(200)])
+    shard = corpus.shards[0]
+    shard.write_bytes(shard.read_bytes()[: int(kept * shard.stat().st_size)])
+    with pytest.raises(BrokenLineage, match="run `libertas verify"):
+        list(corpus)
 
 
 def test_an_unknown_id_is_refused(tmp_path: Path) -> None:

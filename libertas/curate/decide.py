@@ -53,7 +53,6 @@ BATCH_CHARACTERS = 1 << 18
 UNNAMED = "documents"
 """Component of documents that name none."""
 
-CODE = ("libertas.curate.rules", "libertas.curate.exact", "libertas.curate.minhash", "libertas.curate.decide")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def curate(config: CurateConfig) -> Path:
     Raises:
         UsageError: an input is no corpus, or two of them hold the same document.
     """
-    draft = Draft(kind="decisions", out=config.out, config=config, inputs={"corpus": config.corpora}, code=CODE)
+    draft = Draft(kind="decisions", out=config.out, config=config, inputs={"corpus": config.corpora}, code=__name__)
     corpora = [Corpus.open(path) for path in config.corpora]
     if draft.finished():
         return config.out

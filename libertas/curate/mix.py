@@ -39,14 +39,6 @@ DROPS_SCHEMA = pa.schema(
     ]
 )
 
-CODE = (
-    "libertas.curate.mix",
-    "libertas.curate.split",
-    "libertas.curate.decide",
-    "libertas.curate.exact",
-    "libertas.curate.minhash",
-    "libertas.corpus",
-)
 
 
 def mix(config: MixConfig) -> Corpus:
@@ -57,7 +49,7 @@ def mix(config: MixConfig) -> Corpus:
             would be held out.
     """
     inputs = {"corpus": config.corpora, "decisions": (config.decisions,) if config.decisions else ()}
-    draft = Draft(kind="corpus", out=config.out, config=config, inputs=inputs, code=CODE)
+    draft = Draft(kind="corpus", out=config.out, config=config, inputs=inputs, code=__name__)
     corpora = [Corpus.open(path) for path in config.corpora]
     similarity = NEAR_DUPLICATE_SIMILARITY
     if config.decisions is not None:

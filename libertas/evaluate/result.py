@@ -33,7 +33,7 @@ from libertas.evaluate.tasks.bits_per_byte import WINDOW_POLICY, document_log_pr
 from libertas.evaluate.tasks.continuation import make_items
 from libertas.lineage.artifact import Draft, write_json
 from libertas.lineage.manifest import read_manifest
-from libertas.lineage.walk import parent_path
+from libertas.lineage.walk import input_of
 from libertas.terminal import progress
 from libertas.tokenize.store import TokenStore
 from libertas.trace.index import TokenIndex
@@ -41,7 +41,6 @@ from libertas.train import checkpoint
 from libertas.train.checkpoint import Checkpoint
 
 RESULTS, RECORDS, ITEMS = "results.json", "records.jsonl", "items.jsonl"
-CODE = ("libertas.evaluate", "libertas.evaluate.tasks", "libertas.model")
 TASK_VERSION = 1
 """Raised when a task's meaning changes."""
 
@@ -87,7 +86,7 @@ def evaluate(config: EvaluateConfig) -> Result:
         UsageError: the corpus holds nothing out, or the index is of other tokens than the model was trained on.
     """
     inputs = {"run": [config.run], "corpus": [config.corpus], "index": [config.index] if config.index else []}
-    draft = Draft(kind="result", out=config.out, config=config, inputs=inputs, code=CODE)
+    draft = Draft(kind="result", out=config.out, config=config, inputs=inputs, code=__name__)
     if not draft.finished():
         documents = _held_out(config.corpus)
         torch.set_num_threads(config.threads)
@@ -123,8 +122,7 @@ def _held_out(path: Path) -> list[Document]:
 
 
 def _training_tokens(model: Checkpoint) -> TokenStore:
-    manifest = read_manifest(model.path)
-    return TokenStore.open(next(parent_path(model.path, i) for i in manifest.inputs if i.role == "tokens"))
+    return TokenStore.open(input_of(model.path, "tokens"))
 
 
 def _matching_index(path: Path | None, store: TokenStore) -> TokenIndex | None:

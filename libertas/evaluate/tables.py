@@ -40,9 +40,9 @@ def _choice_table(scores: dict[str, Any]) -> Table:
         f"always the commonest place: {100 * first['majority']:.1f}",
         "blind: chosen without the passage",
     ]
-    truncated = sum(row["truncated"] for row in rows)
+    truncated = max(row["truncated"] for row in rows)
     if truncated:
-        notes.append(f"{truncated:,} prompts were longer than the model's context and lost tokens at the left")
+        notes.append(f"up to {truncated:,} prompts of a protocol were longer than the context and were cut at the left")
     title = f"Which text continues the passage? {task['items']:,} questions, % right"
     headings = ("accuracy", "chance", "blind", "unseen", "seen")
     table = _table(title, "\n".join(notes), "protocol", headings)

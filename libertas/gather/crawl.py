@@ -31,16 +31,6 @@ from libertas.lineage.fingerprint import digest
 from libertas.terminal import Bar, progress
 
 ARCHIVE = "crawl.warc.gz"
-CODE = (
-    "libertas.gather.config",
-    "libertas.gather.crawl",
-    "libertas.gather.embedded",
-    "libertas.gather.extract",
-    "libertas.gather.framing",
-    "libertas.gather.pydoc_server",
-    "libertas.gather.warc",
-    "libertas.gather.wire",
-)
 RETRIES = 3
 """Times a page is asked for again after 429 or 503."""
 LONGEST_WAIT = 120.0
@@ -77,7 +67,7 @@ def crawl(config: CrawlConfig) -> Path:
     Raises:
         UsageError: not a single page could be fetched; the message says why.
     """
-    draft = Draft(kind="archive", out=config.out, config=config, inputs={}, code=CODE)
+    draft = Draft(kind="archive", out=config.out, config=config, inputs={}, code=__name__)
     if draft.finished():
         return config.out
     with draft.build(resume=True) as folder, _site(config) as (config, port):

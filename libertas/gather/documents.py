@@ -78,7 +78,7 @@ def gather(config: GatherConfig) -> Corpus:
         out=config.out,
         config=config,
         inputs={"archive": config.archives},
-        code=("libertas.gather", "libertas.document", "libertas.corpus"),
+        code=__name__,
     )
     if draft.finished():
         return Corpus.open(config.out)

@@ -16,13 +16,6 @@ from libertas.lineage.fingerprint import digest
 from libertas.terminal import progress
 
 ARCHIVE = "pack.warc.gz"
-CODE = (
-    "libertas.gather.config",
-    "libertas.gather.embedded",
-    "libertas.gather.pack",
-    "libertas.gather.warc",
-    "libertas.gather.framing",
-)
 TYPES = {
     ".py": "text/x-python",
     ".rst": "text/x-rst",
@@ -56,7 +49,7 @@ def pack(config: PackConfig) -> Path:
             f"{', '.join(config.paths)} has no file to pack; expected text files; check suffixes and exclude"
         )
     packed_config = _Packed(**{f.name: getattr(config, f.name) for f in fields(config)}, content=_content(sources))
-    draft = Draft(kind="archive", out=config.out, config=packed_config, inputs={}, code=CODE)
+    draft = Draft(kind="archive", out=config.out, config=packed_config, inputs={}, code=__name__)
     if draft.finished():
         return config.out
     dropped: Counter[str] = Counter()

@@ -2,7 +2,7 @@
 
 A stage declares what it is about to make, reuses it when it exists, and otherwise builds it:
 
-    draft = Draft(kind="corpus", out=config.out, config=config, inputs={"archive": [path]}, code=("libertas.gather",))
+    draft = Draft(kind="corpus", out=config.out, config=config, inputs={"archive": [path]}, code=__name__)
     if not draft.finished():
         with draft.build() as folder:
             ...write files under folder...
@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,30 @@ from libertas.lineage.manifest import (
     host_facts,
     is_artifact,
     read_manifest,
+    require_sound,
 )
 
 DRAFT = "draft.json"
 """Present while a directory is being written: the fingerprint it is written for."""
+
+WRITING = ".writing"
+"""Suffix of a file that is still being written."""
+
+ARTICLES = {
+    "archive": "an archive",
+    "corpus": "a corpus",
+    "decisions": "decisions",
+    "generation": "a generation",
+    "index": "an index",
+    "result": "a result",
+    "run": "a run",
+    "source": "a generation, a result or a run",
+    "text": "a text",
+    "tokens": "tokens",
+    "tokenizer": "a tokenizer.json",
+    "trace": "a trace",
+}
+"""Roles of inputs as errors name them."""
 
 PARTIAL = ".partial"
 """Suffix of a directory that is still being written; a finished artifact never carries it."""
@@ -62,7 +83,8 @@ class Draft:
         out: Path,
         config: Any,
         inputs: Mapping[str, Sequence[Path]],
-        code: Sequence[str],
+        code: str,
+        volatile: Sequence[str] = (),
     ) -> None:
         """Resolve inputs and compute the fingerprint; nothing is written yet.
 
@@ -71,14 +93,17 @@ class Draft:
             out: directory it will have.
             config: the stage's frozen dataclass.
             inputs: role -> artifact directories or plain files.
-            code: modules or packages whose source decides the result.
+            code: module of the stage; its source and that of what it imports are part of the fingerprint.
+            volatile: patterns of files that hold clocks or depend on interruptions; they are hashed and verified, but
+                do not enter `content`, so that the same work has the same content.
 
         Raises:
             UsageError: an input does not exist.
         """
         self.kind, self.out, self.config = kind, out, config
         self.counts: dict[str, Any] = {}
-        self.code = code_digest(*code)
+        self.code = code_digest(code)
+        self.volatile = tuple(volatile)
         self.inputs = tuple(_describe(role, path, out) for role, paths in inputs.items() for path in paths)
         self.fingerprint = fingerprint(kind, identity(config), self.inputs, self.code)
 
@@ -103,9 +128,9 @@ class Draft:
                 f"{self.out} exists and is not an artifact (no {MANIFEST}); choose another --out or remove it"
             )
         present = read_manifest(self.out)
-        wanted = {i.role: i.content for i in self.inputs}
-        recorded = {i.role: i.content for i in present.inputs}
-        if present.fingerprint == self.fingerprint and wanted == recorded:
+        wanted = [(i.role, i.content) for i in self.inputs]
+        if present.fingerprint == self.fingerprint and wanted == [(i.role, i.content) for i in present.inputs]:
+            (self.out / DRAFT).unlink(missing_ok=True)  # left by a kill between the rename and its removal
             return True
         raise DifferentArtifact(
             f"{self.out} exists but was made differently: {self._difference(present)}; "
@@ -125,53 +150,63 @@ class Draft:
         return "libertas itself has changed since (other stage code)"
 
     @contextmanager
-    def build(self, *, resume: bool = False) -> Iterator[Path]:
+    def build(self, *, resume: bool = False, trusting: bool = False) -> Iterator[Path]:
         """Open the partial directory; on leaving, hash, write the manifest, and rename it to `out`.
 
         Args:
             resume: keep what an interrupted run left in the partial directory, instead of starting clean; without
                 it, a failure also removes the partial directory.
+            trusting: do not hash the inputs again before reading them; for artifacts that are saved again and again.
 
         Raises:
             UsageError: another process is building the same artifact.
+            DifferentArtifact: an interrupted one of other settings is there.
+            BrokenLineage: a byte of an input has changed since it was made.
         """
-        self.partial.parent.mkdir(parents=True, exist_ok=True)
-        if not resume and self.partial.exists():
-            self._refuse_if_locked()
-            shutil.rmtree(self.partial)
-        self.partial.mkdir(exist_ok=True)
+        self.partial.mkdir(parents=True, exist_ok=True)
         lock = os.open(self.partial, os.O_RDONLY)
-        started, clock = datetime.now(UTC), time.monotonic()
         try:
             self._lock(lock)
-            self._claim()
+        except UsageError:
+            os.close(lock)
+            raise
+        started, clock = datetime.now(UTC), time.monotonic()
+        try:
+            self._prepare(resume)
+            if not trusting:
+                self._check_inputs()
             yield self.partial
-            (self.partial / DRAFT).unlink()
             self._publish(started, clock)
         except BaseException:
-            if not resume:
+            worth_keeping = resume and self.partial.exists() and any(p.name != DRAFT for p in self.partial.iterdir())
+            if not worth_keeping:
                 shutil.rmtree(self.partial, ignore_errors=True)
             raise
         finally:
             os.close(lock)
 
-    def _claim(self) -> None:
-        """Write down what the partial directory is for, so that only the same work resumes it."""
+    def _prepare(self, resume: bool) -> None:
+        """Empty the partial directory, or see that what lies in it is the same work, interrupted."""
         claim = self.partial / DRAFT
-        if not claim.exists():
-            write_json(claim, {"kind": self.kind, "fingerprint": self.fingerprint})
-        elif orjson.loads(claim.read_bytes()).get("fingerprint") != self.fingerprint:
-            raise DifferentArtifact(
-                f"{self.partial} holds an interrupted {self.kind} that was made differently; "
-                "remove it, choose another --out, or run the lab with --fresh"
-            )
+        if resume and claim.exists():
+            if _claimed_fingerprint(claim) != self.fingerprint:
+                raise DifferentArtifact(
+                    f"{self.partial} holds an interrupted {self.kind} that was made differently; "
+                    "remove it, choose another --out, or run the lab with --fresh"
+                )
+            for leftover in (self.partial / MANIFEST, *self.partial.glob(f"*{WRITING}")):
+                leftover.unlink(missing_ok=True)  # it was interrupted while it was published
+            return
+        for old in self.partial.iterdir():
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        write_json(claim, {"kind": self.kind, "fingerprint": self.fingerprint})
 
-    def _refuse_if_locked(self) -> None:
-        probe = os.open(self.partial, os.O_RDONLY)
-        try:
-            self._lock(probe)
-        finally:
-            os.close(probe)
+    def _check_inputs(self) -> None:
+        """See that every input is still, byte for byte, what its manifest says."""
+        for source in self.inputs:
+            if source.kind != "file":
+                folder = Path(os.path.normpath(_home(self.out) / source.path))
+                require_sound(folder, read_manifest(folder))
 
     def _lock(self, descriptor: int) -> None:
         try:
@@ -183,10 +218,11 @@ class Draft:
 
     def _publish(self, started: datetime, clock: float) -> None:
         files = tuple(_list_files(self.partial))
+        lasting = tuple(f for f in files if not any(fnmatch(f.path, pattern) for pattern in self.volatile))
         manifest = Manifest(
             kind=self.kind,
             fingerprint=self.fingerprint,
-            content=Manifest.content_of(self.fingerprint, files),
+            content=Manifest.content_of(self.fingerprint, lasting),
             config=resolved(self.config),
             identity=identity(self.config),
             inputs=self.inputs,
@@ -206,26 +242,43 @@ class Draft:
         if self.out.is_dir() and not any(self.out.iterdir()):
             self.out.rmdir()
         os.rename(self.partial, self.out)
+        (self.out / DRAFT).unlink()
         sync_folder(self.out.parent)
 
 
+def _home(out: Path) -> Path:
+    """`out` with every symbolic link above it followed, so that relative paths from it lead somewhere."""
+    return out.parent.resolve() / out.name
+
+
+def _claimed_fingerprint(claim: Path) -> str | None:
+    try:
+        fingerprint: str | None = orjson.loads(claim.read_bytes()).get("fingerprint")
+    except orjson.JSONDecodeError:
+        return None
+    return fingerprint
+
+
 def _describe(role: str, path: Path, out: Path) -> Input:
-    relative = os.path.relpath(path.absolute(), out.absolute())
+    relative = os.path.relpath(path.resolve(), _home(out))
     if path.is_dir():
         manifest = read_manifest(path)
         return Input(
             role=role, path=relative, fingerprint=manifest.fingerprint, content=manifest.content, kind=manifest.kind
         )
     if not path.exists():
-        raise UsageError(f"{path} does not exist; expected {'an' if role[0] in 'aeiou' else 'a'} {role} to read")
+        raise UsageError(f"{path} does not exist; expected {ARTICLES.get(role, 'an input')} to read")
+    if not path.is_file():
+        raise UsageError(f"{path} is neither a file nor a directory; expected {ARTICLES.get(role, 'an input')} to read")
     content = file_digest(path)
     return Input(role=role, path=relative, fingerprint=content, content=content, kind="file")
 
 
 def _list_files(folder: Path) -> Iterator[File]:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        _sync(path)
-        yield File(path=path.relative_to(folder).as_posix(), bytes=path.stat().st_size, hash=file_digest(path))
+        if path.parent != folder or path.name not in (DRAFT, MANIFEST):
+            _sync(path)
+            yield File(path=path.relative_to(folder).as_posix(), bytes=path.stat().st_size, hash=file_digest(path))
 
 
 def _sync(path: Path) -> None:
@@ -243,7 +296,7 @@ def sync_folder(path: Path) -> None:
 
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that it is either absent or whole: temporary name, fsync, rename."""
-    temporary = path.with_name(path.name + ".writing")
+    temporary = path.with_name(path.name + WRITING)
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()

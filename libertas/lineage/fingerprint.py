@@ -1,8 +1,11 @@
 """Hashes: of bytes, of files, of code, and the fingerprint that says whether work can be reused."""
 
+import ast
 import dataclasses
 import importlib.util
 from collections.abc import Mapping
+from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -63,20 +66,49 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def code_digest(*modules: str) -> str:
-    """Hash of the files of modules or whole packages (page templates included): a stage's results depend on them."""
+UNCOUNTED = ("errors", "spelling", "terminal", "engine", "lineage", "stages")
+"""Parts of libertas that say how to run, store and speak, not what to compute."""
+
+
+@cache
+def code_digest(module: str) -> str:
+    """Hash of the source of a module and of every module of libertas that it imports, directly or not.
+
+    A stage's result depends on this code, so it is part of the stage's fingerprint. What a page is drawn with (a folder
+    `static` beside a module) counts as well.
+    """
     hasher = blake3()
-    for name in modules:
-        spec = importlib.util.find_spec(name)
-        assert spec is not None, f"no module {name}"
-        assert spec.origin is not None, f"no source for {name}"
-        origin = Path(spec.origin)
-        package = spec.submodule_search_locations is not None
-        for source in _files_of(origin.parent) if package else [origin]:
-            hasher.update(f"{name}/{source.relative_to(origin.parent)}\n".encode())
-            hasher.update(source.read_bytes())
+    for name, source in sorted(_imported(module).items()):
+        hasher.update(f"{name}\n".encode() + source.read_bytes())
+        for file in sorted((source.parent / "static").glob("*")):
+            hasher.update(f"{file.name}\n".encode() + file.read_bytes())
     return HASH_PREFIX + hasher.hexdigest()
 
 
-def _files_of(package: Path) -> list[Path]:
-    return sorted(p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+def _imported(module: str) -> dict[str, Path]:
+    """Source files by module name: `module` itself and what it imports of its own package."""
+    package = module.partition(".")[0]
+    found: dict[str, Path] = {}
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        parts = name.split(".")
+        if name in found or parts[0] != package or (parts[1:2] and parts[1] in UNCOUNTED):
+            continue
+        spec = _find(name)
+        if spec is None or spec.origin is None:
+            continue  # a name imported from a module, not a module
+        found[name] = Path(spec.origin)
+        for node in ast.walk(ast.parse(found[name].read_bytes())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                queue += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                queue += [alias.name for alias in node.names]
+    return found
+
+
+def _find(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except ModuleNotFoundError:  # `a.b` where `a` is a module without submodules
+        return None

@@ -12,16 +12,20 @@
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from libertas.errors import BrokenLineage, UnfinishedArtifact, UsageError
-from libertas.lineage.fingerprint import canonical, digest
+from libertas.lineage.fingerprint import canonical, digest, file_digest
 
 MANIFEST = "manifest.json"
+PACKAGES = ("fastwarc", "numpy", "pyarrow", "pydivsufsort", "resiliparse", "tokenizers", "torch", "zstandard")
+"""Libraries whose version may change what comes out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +74,7 @@ class Manifest:
 
     @staticmethod
     def content_of(fingerprint: str, files: tuple[File, ...]) -> str:
-        """The hash of what came out: fingerprint and files."""
+        """The hash of what came out: the fingerprint and those files that do not hold clocks."""
         return digest(canonical([fingerprint, [asdict(f) for f in files]]))
 
     def to_bytes(self) -> bytes:
@@ -100,11 +104,35 @@ def read_manifest(path: Path) -> Manifest:
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist; expected the directory of an artifact")
+    if path.is_file():
+        raise UsageError(f"{path} is a file; expected the directory of an artifact that `libertas` made")
     if not is_artifact(path):
         raise UnfinishedArtifact(
             f"{path} has no {MANIFEST}, so it is not a finished artifact; run the command that makes it again"
         )
     return parse_manifest((path / MANIFEST).read_bytes(), path)
+
+
+def damaged_files(folder: Path, manifest: Manifest) -> Iterator[tuple[Path, str]]:
+    """Files of an artifact that are gone or not the recorded bytes, and what is wrong with each."""
+    for file in manifest.files:
+        path = folder / file.path
+        if not path.is_file():
+            yield path, "the file is gone"
+        elif (size := path.stat().st_size) != file.bytes:
+            yield path, f"{size:,} bytes, expected {file.bytes:,}"
+        elif file_digest(path) != file.hash:
+            yield path, f"content differs from {file.hash[:15]}…"
+
+
+def require_sound(folder: Path, manifest: Manifest) -> None:
+    """Refuse an artifact of which a byte has changed.
+
+    Raises:
+        BrokenLineage: names the first damaged file.
+    """
+    for path, what in damaged_files(folder, manifest):
+        raise BrokenLineage(f"{path}: {what}; run `libertas verify {folder}`, then restore or rebuild it")
 
 
 def parse_manifest(raw: bytes, path: Path) -> Manifest:
@@ -131,8 +159,17 @@ def host_facts() -> dict[str, Any]:
         "machine": platform.machine(),
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "packages": {name: version(name) for name in PACKAGES if _installed(name)},
         "environment": sorted(name for name in os.environ if name.startswith(relevant)),
     }
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def command_line() -> tuple[str, ...]:

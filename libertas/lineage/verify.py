@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libertas.errors import LibertasError, UsageError
+from libertas.lineage.artifact import DRAFT
 from libertas.lineage.fingerprint import file_digest
-from libertas.lineage.manifest import MANIFEST, Manifest, is_artifact, read_manifest
-from libertas.lineage.walk import artifacts_under, parent_path
+from libertas.lineage.manifest import MANIFEST, Manifest, damaged_files, is_artifact, read_manifest
+from libertas.lineage.walk import artifacts_near, artifacts_under, parent_path
 from libertas.terminal import progress
 
 
@@ -29,7 +30,7 @@ class Verification:
     bytes: int = 0
     damages: list[Damage] = field(default_factory=list)
     downstream: dict[Path, list[Path]] = field(default_factory=dict)
-    """Damaged artifact -> every artifact made from it, directly or not."""
+    """Damaged file -> every artifact made from it, directly or not, without the one it belongs to."""
 
     @property
     def sound(self) -> bool:
@@ -103,22 +104,12 @@ def _content(artifact: Path) -> str | None:
 
 
 def _check_files(artifact: Path, manifest: Manifest, outcome: Verification) -> None:
-    recorded = {f.path: f for f in manifest.files}
-    present = {p.relative_to(artifact).as_posix() for p in artifact.rglob("*") if p.is_file()} - {MANIFEST}
-    for name in sorted(present - recorded.keys()):
+    present = {p.relative_to(artifact).as_posix() for p in artifact.rglob("*") if p.is_file()} - {MANIFEST, DRAFT}
+    for name in sorted(present - {f.path for f in manifest.files}):
         outcome.damages.append(Damage(artifact / name, artifact, "the file is not in the manifest"))
-    for name, file in recorded.items():
-        path = artifact / name
-        outcome.files += 1
-        if name not in present:
-            outcome.damages.append(Damage(path, artifact, "the file is gone"))
-            continue
-        size = path.stat().st_size
-        outcome.bytes += size
-        if size != file.bytes:
-            outcome.damages.append(Damage(path, artifact, f"{size:,} bytes, expected {file.bytes:,}"))
-        elif file_digest(path) != file.hash:
-            outcome.damages.append(Damage(path, artifact, f"content differs from {file.hash[:15]}…"))
+    outcome.files += len(manifest.files)
+    outcome.bytes += sum(f.bytes for f in manifest.files)
+    outcome.damages += [Damage(path, artifact, what) for path, what in damaged_files(artifact, manifest)]
 
 
 def _plain_file_damage(path: Path, content: str) -> str | None:
@@ -129,9 +120,9 @@ def _plain_file_damage(path: Path, content: str) -> str | None:
 
 def _trace_downstream(outcome: Verification, made_from: dict[Path, list[Path]], neighbours: set[Path]) -> None:
     """Fill `outcome.downstream`, also from artifacts that lie beside the ones that were checked."""
-    known = set(made_from)
+    known = set(made_from) | {d.artifact for d in outcome.damages}
     for folder in neighbours:
-        for artifact in artifacts_under(folder):
+        for artifact in artifacts_near(folder):
             if artifact not in known:
                 known.add(artifact)
                 try:
@@ -143,15 +134,15 @@ def _trace_downstream(outcome: Verification, made_from: dict[Path, list[Path]], 
     for artifact, parents in made_from.items():
         for parent in parents:
             children.setdefault(parent, set()).add(artifact)
-        for folder in artifact.parents:  # a checkpoint inside a run: the run holds its files
-            if folder in known:
-                children.setdefault(artifact, set()).add(folder)
+    for artifact in known:  # a checkpoint inside a run: the run holds its files
+        children.setdefault(artifact, set()).update(known.intersection(artifact.parents))
     for damage in outcome.damages:
-        reached: set[Path] = set()
+        outside = not damage.file.is_relative_to(damage.artifact)  # an input: its reader is downstream of it, too
+        reached: set[Path] = {damage.artifact} if outside else set()
         queue = [damage.artifact]
         while queue:
             for child in children.get(queue.pop(), ()):
                 if child not in reached:
                     reached.add(child)
                     queue.append(child)
-        outcome.downstream[damage.artifact] = sorted(reached - {damage.artifact})
+        outcome.downstream[damage.file] = sorted(reached.union(outcome.downstream.get(damage.file, ())))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.tree import Tree
 
+from libertas.errors import BrokenLineage, UsageError
 from libertas.lineage.artifact import PARTIAL
 from libertas.lineage.manifest import MANIFEST, Input, Manifest, is_artifact, read_manifest
 
@@ -52,6 +53,24 @@ def ancestors(node: Node) -> Iterator[Node]:
             queue.extend(current.parents)
 
 
+def input_of(artifact: Path, role: str) -> Path:
+    """Where the input of a role lies, if it is still what the artifact was made from.
+
+    Raises:
+        UsageError: the artifact has no such input, or it is gone.
+        BrokenLineage: another artifact lies there now.
+    """
+    source = next((i for i in read_manifest(artifact).inputs if i.role == role), None)
+    if source is None:
+        raise UsageError(f"{artifact} was not made from {role}; name another artifact")
+    path = parent_path(artifact, source)
+    if read_manifest(path).content != source.content:
+        raise BrokenLineage(
+            f"{path} was rebuilt with other content since {artifact} was made from it; rebuild {artifact}"
+        )
+    return path
+
+
 def find_ancestor(path: Path, kind: str) -> Path | None:
     """The nearest artifact of a kind above `path`, itself included."""
     return next((n.path for n in ancestors(lineage(path)) if n.manifest and n.manifest.kind == kind), None)
@@ -71,11 +90,21 @@ def source_files(path: Path) -> dict[str, list[Path]]:
 
 def artifacts_under(folder: Path) -> list[Path]:
     """Every finished artifact in a folder and below, sorted; what is still being written is left out."""
-    return sorted(
-        m.parent
-        for m in folder.rglob(MANIFEST)
-        if not any(part.endswith(PARTIAL) for part in m.parent.relative_to(folder).parts)
-    )
+    return sorted(m.parent for m in folder.rglob(MANIFEST) if _is_ours(m, folder))
+
+
+def artifacts_near(folder: Path) -> list[Path]:
+    """Finished artifacts in a folder, at most three folders deep: neighbours, without walking a whole home folder."""
+    found = (m for depth in ("*", "*/*", "*/*/*") for m in folder.glob(f"{depth}/{MANIFEST}"))
+    return sorted(m.parent for m in found if _is_ours(m, folder))
+
+
+def _is_ours(manifest: Path, folder: Path) -> bool:
+    """Other programs write a `manifest.json` too; ours has a fingerprint and a seal, one of which may be damaged."""
+    if any(part.endswith(PARTIAL) for part in manifest.parent.relative_to(folder).parts):
+        return False
+    raw = manifest.read_bytes()
+    return b'"fingerprint"' in raw or b'"seal"' in raw
 
 
 def draw(node: Node, base: Path | None = None) -> Tree:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -102,12 +101,3 @@ class Model(nn.Module):
     def parameter_count(self) -> int:
         """Trainable numbers; the tied embedding counts once."""
         return sum(p.numel() for p in self.parameters())
-
-
-def sequence_log_probabilities(model: Model, tokens: Tensor) -> Tensor:
-    """Natural-log probability of each token but the first, shape (len - 1,), for one sequence of at most context + 1.
-
-    Runs without gradients.
-    """
-    with torch.no_grad():
-        return -model.loss(tokens[None, :-1], tokens[None, 1:])[0]

@@ -19,8 +19,6 @@ from libertas.trace.spans import text_of
 from libertas.trace.subject import GENERATION
 from libertas.train import checkpoint
 
-CODE = ("libertas.model", "libertas.serve.generate", "libertas.trace.spans")
-
 
 @dataclass(frozen=True)
 class Generation:
@@ -38,7 +36,7 @@ def generate(config: GenerateConfig) -> Generation:
         UsageError: there is no checkpoint.
         BrokenLineage: the checkpoint's bytes are not the recorded ones.
     """
-    draft = Draft(kind="generation", out=config.out, config=config, inputs={"run": [config.run]}, code=CODE)
+    draft = Draft(kind="generation", out=config.out, config=config, inputs={"run": [config.run]}, code=__name__)
     if not draft.finished():
         with draft.build() as folder, progress("Generating"):
             record = _record(config, checkpoint.load_checkpoint(config.run))

@@ -9,7 +9,6 @@ from libertas.serve.page import html_page
 from libertas.terminal import progress
 
 REPORT = "report.html"
-CODE = ("libertas.serve",)
 
 
 def report(config: ReportConfig) -> Path:
@@ -26,7 +25,7 @@ def report(config: ReportConfig) -> Path:
         "result": [config.result] if config.result else [],
         "trace": [config.trace] if config.trace else [],
     }
-    draft = Draft(kind="report", out=config.out, config=config, inputs=inputs, code=CODE)
+    draft = Draft(kind="report", out=config.out, config=config, inputs=inputs, code=__name__)
     if not draft.finished():
         life = live(config.run, config.result, config.trace)
         with draft.build() as folder, progress("Drawing"):

@@ -33,6 +33,7 @@ def learn(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     )
     with progress("learning the vocabulary") as bar:
         tokenizer.train_from_iterator(_counted(texts, bar.advance), trainer)
+    tokenizer.encode_special_tokens = True  # a page that spells end-of-text out does not end a document
     size = tokenizer.get_vocab_size()
     if size < vocabulary:
         raise UsageError(
@@ -55,13 +56,19 @@ def load_tokenizer(path: Path) -> Tokenizer:
         UsageError: the file is absent or no tokenizer with an end-of-text token.
     """
     if not path.is_file():
-        raise UsageError(f"{path} does not exist; expected a tokenizer.json")
+        missing = "is a directory" if path.is_dir() else "does not exist"
+        raise UsageError(f"{path} {missing}; expected a tokenizer.json")
     try:
-        tokenizer = Tokenizer.from_str(path.read_text())
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except Exception as error:  # the library raises bare Exception for malformed JSON
         raise UsageError(f"{path} is not a tokenizer.json: {error}") from error
     if tokenizer.token_to_id(END_OF_TEXT) is None:
         raise UsageError(f"{path} has no {END_OF_TEXT} token; libertas needs one to close documents")
+    if not isinstance(tokenizer.decoder, decoders.ByteLevel):
+        raise UsageError(f"{path} has no ByteLevel decoder; libertas needs one to lead tokens to bytes")
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from libertas.corpus import Corpus
+from libertas.corpus import Corpus, save_array
 from libertas.document import Document
-from libertas.errors import UsageError
-from libertas.lineage.artifact import Draft
+from libertas.errors import BrokenLineage, UsageError
+from libertas.lineage.artifact import Draft, write_durably
 from libertas.lineage.manifest import Manifest, read_manifest
-from libertas.lineage.walk import parent_path
+from libertas.lineage.walk import input_of
 from libertas.terminal import Bar, progress
 from libertas.tokenize import bpe
 from libertas.tokenize.config import TokenizeConfig
@@ -41,6 +41,11 @@ class TokenStore:
         self.components: NDArray[np.uint8] = np.load(folder / "components.npy", mmap_mode="r")
         """Number of each document's component in `component_names`."""
         self.component_names: list[str] = manifest.counts["components"]
+        if len(self.tokens) != manifest.counts[f"{part}_tokens"]:
+            raise BrokenLineage(
+                f"{folder / 'tokens.bin'} has {len(self.tokens):,} tokens, expected "
+                f"{manifest.counts[f'{part}_tokens']:,}; run `libertas verify {path}`"
+            )
 
     @staticmethod
     def open(path: Path, part: str = "train") -> "TokenStore":
@@ -87,15 +92,13 @@ class TokenStore:
 
     def corpus(self) -> Corpus:
         """The mixed corpus that was tokenized, found through the lineage."""
-        source = next(i for i in self.manifest.inputs if i.role == "corpus")
-        return Corpus.open(parent_path(self.path, source), self.part)
+        return Corpus.open(input_of(self.path, "corpus"), self.part)
 
 
 def tokenize(config: TokenizeConfig) -> TokenStore:
     """Learn or load the tokenizer, then write both parts of the corpus as tokens."""
     inputs = {"corpus": [config.corpus], "tokenizer": [config.tokenizer] if config.tokenizer else []}
-    code = ("libertas.tokenize.bpe", "libertas.tokenize.store", "libertas.corpus")
-    draft = Draft(kind="tokens", out=config.out, config=config, inputs=inputs, code=code)
+    draft = Draft(kind="tokens", out=config.out, config=config, inputs=inputs, code=__name__)
     if not draft.finished():
         corpora = {part: Corpus.open(config.corpus, part) for part in PARTS}
         with draft.build() as folder:
@@ -104,7 +107,7 @@ def tokenize(config: TokenizeConfig) -> TokenStore:
                 tokenizer = bpe.load_tokenizer(config.tokenizer)
             else:
                 tokenizer = bpe.learn(_sample(train, config.sample_megabytes), config.vocabulary)
-            tokenizer.save(str(folder / "tokenizer.json"))
+            write_durably(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
             names = sorted({str(c) for c in train.manifest.counts["components"]})
             size = tokenizer.get_vocab_size()
             dtype = "<u2" if size <= 1 << 16 else "<u4"
@@ -149,9 +152,9 @@ def _encode(
                 ids.append(document.id.encode())
                 components.append(names.index(document.meta["component"]))
             bar.advance(len(documents), f"{position:,} tokens")
-    np.save(folder / "offsets.npy", np.array(offsets, dtype=np.uint64))
-    np.save(folder / "document_ids.npy", np.array(ids, dtype="S32"))
-    np.save(folder / "components.npy", np.array(components, dtype=np.uint8))
+    save_array(folder / "offsets.npy", np.array(offsets, dtype=np.uint64))
+    save_array(folder / "document_ids.npy", np.array(ids, dtype="S32"))
+    save_array(folder / "components.npy", np.array(components, dtype=np.uint8))
     return position, len(ids)
 
 

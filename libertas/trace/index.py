@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydivsufsort import divsufsort
 
+from libertas.corpus import save_array
 from libertas.errors import UsageError
 from libertas.lineage.artifact import Draft
 from libertas.lineage.manifest import Manifest, read_manifest
-from libertas.lineage.walk import parent_path
+from libertas.lineage.walk import input_of
 from libertas.terminal import progress
 from libertas.tokenize.store import TokenStore
 from libertas.trace.config import IndexConfig
@@ -62,7 +63,7 @@ class TokenIndex:
         manifest = read_manifest(path)
         if manifest.kind != "index":
             raise UsageError(f"{path} is a {manifest.kind}; expected an index made by `libertas index`")
-        tokens = TokenStore.open(next(parent_path(path, i) for i in manifest.inputs if i.role == "tokens"))
+        tokens = TokenStore.open(input_of(path, "tokens"))
         return TokenIndex(path, tokens, np.asarray(np.load(path / SUFFIXES, mmap_mode="r")), manifest)
 
     def longest_match(self, tokens: Sequence[int] | NDArray[np.integer]) -> Match:
@@ -150,15 +151,14 @@ def index(config: IndexConfig) -> TokenIndex:
     Raises:
         UsageError: the store has no training tokens.
     """
-    code = ("libertas.trace.index",)
-    draft = Draft(kind="index", out=config.out, config=config, inputs={"tokens": [config.tokens]}, code=code)
+    draft = Draft(kind="index", out=config.out, config=config, inputs={"tokens": [config.tokens]}, code=__name__)
     if not draft.finished():
         store = TokenStore.open(config.tokens)
         if len(store) == 0:
             raise UsageError(f"{config.tokens} has no training tokens; expected at least one; gather more text")
         with draft.build() as folder:
             with progress(f"sorting {len(store):,} suffixes"):
-                np.save(folder / SUFFIXES, sorted_suffixes(store.tokens))
+                save_array(folder / SUFFIXES, sorted_suffixes(store.tokens))
             draft.counts = {"tokens": len(store)}
     return TokenIndex.open(config.out)
 

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from libertas.corpus import Corpus
 from libertas.errors import UsageError
 from libertas.lineage.manifest import read_manifest
-from libertas.lineage.walk import parent_path
+from libertas.lineage.walk import input_of
 from libertas.trace.config import TraceConfig
 from libertas.trace.spans import TokenText, text_of
 
@@ -41,7 +41,7 @@ def model_of(source: Path) -> Path:
             f"{source} is a {manifest.kind}; expected a generation made by `libertas generate`, a result made by "
             "`libertas evaluate`, a run or a checkpoint"
         )
-    return next(parent_path(source, i) for i in manifest.inputs if i.role == "run")
+    return input_of(source, "run")
 
 
 def subject_of(config: TraceConfig, tokenizer: Tokenizer) -> Subject:
@@ -81,8 +81,7 @@ def _scored_text(result: Path, wanted: str | None) -> str:
     for item in items:
         if ":" in wanted and item["id"].startswith(wanted):  # an item's id is its document's and a place
             return str(item["passage"] + item["answer"])
-    source = next(i for i in read_manifest(result).inputs if i.role == "corpus")
-    corpus = Corpus.open(parent_path(result, source), HELD_OUT)
+    corpus = Corpus.open(input_of(result, "corpus"), HELD_OUT)
     number = next((n for n, document in enumerate(corpus.ids()) if document.startswith(wanted)), None)
     if number is None:
         raise UsageError(f"{result} has no item or document {wanted!r}; the ids are in its {ITEMS} and {RECORDS}")

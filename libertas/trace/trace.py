@@ -33,7 +33,6 @@ CONTEXT_CHARACTERS = 200
 """Training text shown on each side of a span."""
 STEPS_LISTED = 3
 """Training steps listed from the first on, and up to the last."""
-CODE = ("libertas.trace", "libertas.tokenize.order", "libertas.gather.warc", "libertas.corpus")
 COLOURS = ("green", "yellow", "cyan", "magenta", "blue", "red")
 
 
@@ -58,7 +57,7 @@ def trace(config: TraceConfig) -> Trace:
     config = replace(config, index=config.index or _index_beside(trained.tokens))
     assert config.index is not None
     inputs = {"source": [config.source], "index": [config.index]}
-    draft = Draft(kind="trace", out=config.out, config=config, inputs=inputs, code=CODE)
+    draft = Draft(kind="trace", out=config.out, config=config, inputs=inputs, code=__name__)
     if not draft.finished():
         index = TokenIndex.open(config.index)
         if index.tokens.manifest.content != read_manifest(trained.tokens).content:

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
+from rich.markup import escape
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from libertas.errors import BrokenLineage, LibertasError, UsageError
-from libertas.lineage.artifact import PARTIAL, Draft, write_json
-from libertas.lineage.fingerprint import digest, file_digest
-from libertas.lineage.manifest import is_artifact, read_manifest
-from libertas.lineage.walk import parent_path
+from libertas.lineage.artifact import PARTIAL, Draft, write_durably, write_json
+from libertas.lineage.fingerprint import digest
+from libertas.lineage.manifest import is_artifact, read_manifest, require_sound
+from libertas.lineage.walk import input_of
 from libertas.model.config import ModelConfig
 from libertas.model.transformer import Model
 from libertas.terminal import say
@@ -26,7 +28,7 @@ from libertas.tokenize import bpe
 from libertas.train.config import TrainConfig
 from libertas.train.optimizer import Optimizers, load_state_tensors, state_tensors
 
-CODE = ("libertas.model", "libertas.train", "libertas.tokenize.order", "libertas.tokenize.pack")
+LOOP = "libertas.train.loop"
 KEPT_STATES = 2
 WEIGHTS, OPTIMIZER, SHAPE = "model.safetensors", "optimizer.safetensors", "model.json"
 
@@ -64,16 +66,16 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint under `parent`; with optimizers, one from which training can continue."""
     draft = Draft(
-        kind="checkpoint", out=folder_of(parent, step), config=config, inputs={"tokens": [config.tokens]}, code=CODE
+        kind="checkpoint", out=folder_of(parent, step), config=config, inputs={"tokens": [config.tokens]}, code=LOOP
     )
     if draft.out.exists():
         shutil.rmtree(draft.out)  # from before an interruption; training has just repeated this step
-    with draft.build() as folder:
+    with draft.build(trusting=True) as folder:  # the run has checked the tokens
         weights = dict(model.state_dict())
-        save_file(weights, folder / WEIGHTS)
+        write_durably(folder / WEIGHTS, serialized(weights))
         write_json(folder / SHAPE, model.config.to_json())
         if optimizers is not None:
-            save_file(state_tensors(model, optimizers), folder / OPTIMIZER)
+            write_durably(folder / OPTIMIZER, serialized(state_tensors(model, optimizers)))
         draft.counts = {"step": step, "parameters": model.parameter_count(), "weights": weights_hash(weights)}
     return draft.out
 
@@ -81,12 +83,9 @@ def save_checkpoint(
 def verified(folder: Path) -> bool:
     """Whether every byte of a checkpoint is the one that was written; the reader is told if not."""
     try:
-        manifest = read_manifest(folder)
-        for file in manifest.files:
-            if file_digest(folder / file.path) != file.hash:
-                raise BrokenLineage(f"{folder / file.path} changed after it was written")
+        require_sound(folder, read_manifest(folder))
     except (LibertasError, OSError) as error:
-        say(f"[yellow]skipping a checkpoint:[/yellow] {error}")
+        say(f"[yellow]skipping a checkpoint:[/yellow] {escape(str(error))}")
         return False
     return True
 
@@ -95,10 +94,9 @@ def newest_state(parent: Path) -> Path | None:
     """The newest verified full state under `parent`; what was only partly written is removed."""
     if not parent.exists():
         return None
-    for leftover in parent.glob(f"*{PARTIAL}"):
+    for leftover in [p for p in parent.iterdir() if p.name.endswith(PARTIAL) or not is_artifact(p)]:
         shutil.rmtree(leftover)
-    found = sorted((p for p in parent.iterdir() if is_artifact(p)), reverse=True)
-    return next((p for p in found if verified(p)), None)
+    return next((p for p in sorted(parent.iterdir(), reverse=True) if verified(p)), None)
 
 
 def thin_states(parent: Path, keep: int = KEPT_STATES) -> None:
@@ -127,14 +125,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         manifest = read_manifest(path)
     if manifest.kind != "checkpoint":
         raise UsageError(f"{path} is a {manifest.kind}; expected a run or a checkpoint made by `libertas train`")
-    for file in manifest.files:
-        if file_digest(path / file.path) != file.hash:
-            raise BrokenLineage(f"{path / file.path} changed after it was written; run `libertas verify {path}`")
+    require_sound(path, manifest)
     model = Model(ModelConfig.from_json(orjson.loads((path / SHAPE).read_bytes())))
     try:
         model.load_state_dict(load_file(path / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
         raise BrokenLineage(f"{path / WEIGHTS} does not hold the weights that {SHAPE} describes: {error}") from error
-    tokens = next(parent_path(path, i) for i in manifest.inputs if i.role == "tokens")
-    tokenizer = bpe.load_tokenizer(tokens / "tokenizer.json")
+    tokenizer = bpe.load_tokenizer(input_of(path, "tokens") / "tokenizer.json")
     return Checkpoint(path, int(manifest.counts["step"]), model.eval(), tokenizer, str(manifest.counts["weights"]))

@@ -4,7 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from libertas.errors import UsageError
+from libertas.errors import LibertasError, UsageError
 from libertas.lineage.artifact import Draft
 from libertas.lineage.manifest import read_manifest
 from libertas.model.config import ModelConfig, named_size
@@ -29,6 +29,9 @@ from libertas.train.config import TrainConfig
 from libertas.train.journal import Journal, read_metrics
 from libertas.train.optimizer import Optimizers, make_optimizers
 from libertas.train.schedule import keeps_checkpoint, learning_rate
+
+VOLATILE = ("metrics.jsonl", "checkpoints/*/manifest.json", "resume/*")
+"""Files of a run that hold clocks, or depend on when it was interrupted."""
 
 VALIDATION_SEQUENCES = 64
 """Held-out sequences measured every `validate_every` steps; `libertas evaluate` measures all of them."""
@@ -54,7 +57,9 @@ def train(config: TrainConfig) -> Run:
         UsageError: too few tokens for one batch.
         Interrupted: on SIGINT or SIGTERM, after saving the full state.
     """
-    draft = Draft(kind="run", out=config.out, config=config, inputs={"tokens": [config.tokens]}, code=checkpoint.CODE)
+    draft = Draft(
+        kind="run", out=config.out, config=config, inputs={"tokens": [config.tokens]}, code=__name__, volatile=VOLATILE
+    )
     if not draft.finished():
         store = TokenStore.open(config.tokens)
         shape = replace(named_size(config.model), vocabulary=store.vocabulary)
@@ -96,19 +101,27 @@ def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order:
         checkpoint.save_checkpoint(folder / "checkpoints", 0, model, config)
     else:
         say(f"continuing after step {step:,} of {config.steps:,}")
-    journal = Journal(folder, after_step=step)
     validation = _Validation(config, shape)
     tokens_per_step = config.batch * shape.context
     flops_per_step = training_flops_per_token(shape, shape.context) * tokens_per_step
     peak = measured_peak()
     saved = time.monotonic()
-    with _stop_requests() as stop, progress(f"training {config.model}", config.steps) as bar:
+    with (
+        _stop_requests() as stop,
+        closing(Journal(folder, after_step=step)) as journal,
+        progress(f"training {config.model}", config.steps) as bar,
+    ):
         bar.advance(step)
         for step, batch in batches(store, order, step + 1, config.steps, config.workers):  # noqa: B020 - continues it
             started = time.perf_counter()
             share = learning_rate(step, config.steps, 1.0, config.warmup, config.final_rate)
             loss, norm = _step(model, optimizers, torch.from_numpy(batch), config, share)
             seconds = time.perf_counter() - started
+            if not math.isfinite(loss + norm):
+                raise LibertasError(
+                    f"the loss is {loss} and the gradient's norm {norm} at step {step} (learning rate "
+                    f"{share * config.learning_rate:.1e}); lower learning_rate or muon_rate, and choose another --out"
+                )
             row = {
                 "step": step,
                 "tokens": step * tokens_per_step,
@@ -118,7 +131,7 @@ def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order:
                 "tokens_per_second": tokens_per_step / seconds,
                 "mfu": flops_per_step / seconds / peak,
             }
-            if step % config.validate_every == 0 or step == config.steps:
+            if validation.bytes and (step % config.validate_every == 0 or step == config.steps):
                 row["validation_bits_per_byte"] = validation.bits_per_byte(model)
             journal.write(row)
             speed = f"{row['tokens_per_second']:,.0f} tok/s  mfu {row['mfu']:.0%}"
@@ -132,7 +145,6 @@ def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order:
                 saved = time.monotonic()
             if stop and step < config.steps:
                 raise Interrupted(f"stopped after step {step:,} of {config.steps:,}; the same command continues there")
-    journal.close()
     return model
 
 
@@ -157,7 +169,7 @@ def _step(
 
 
 class _Validation:
-    """A fixed sample of held-out sequences, the same at every measurement."""
+    """A fixed sample of held-out sequences, the same at every measurement; no bytes if nothing is held out."""
 
     def __init__(self, config: TrainConfig, shape: ModelConfig) -> None:
         store = TokenStore.open(config.tokens, "validation")

@@ -19,7 +19,7 @@ def make_corpus() -> MakeCorpus:
         documents = list(documents)
         config = MadeConfig(out=path, note=" ".join(d.id for d in documents))
         with (
-            Draft(kind="corpus", out=path, config=config, inputs={}, code=()).build() as folder,
+            Draft(kind="corpus", out=path, config=config, inputs={}, code="libertas.corpus").build() as folder,
             CorpusWriter(folder, path.name) as writer,
         ):
             for each in documents:

@@ -50,7 +50,7 @@ def write_corpus(out: Path, seed: int = 0, validation: int = 6) -> list[Document
         ]
         for part, found in parts.items()
     }
-    draft = Draft(kind="corpus", out=out, config=Mixed(out=out, seed=seed), inputs={}, code=("libertas.corpus",))
+    draft = Draft(kind="corpus", out=out, config=Mixed(out=out, seed=seed), inputs={}, code="libertas.corpus")
     with draft.build() as folder:
         for part, found in documents.items():
             with CorpusWriter(folder / part, part) as writer:

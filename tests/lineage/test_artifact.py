@@ -1,6 +1,7 @@
 """Artifacts appear whole or not at all, are reused when nothing changed, and refuse to be overwritten."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from libertas.errors import BrokenLineage, UnfinishedArtifact, UsageError
+from libertas.errors import BrokenLineage, DifferentArtifact, UnfinishedArtifact, UsageError
 from libertas.lineage.artifact import Draft
 from libertas.lineage.fingerprint import code_digest, execution, identity, resolved
 from libertas.lineage.manifest import read_manifest
+from libertas.lineage.verify import verify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,7 @@ class Settings:
 
 def draft(out: Path, inputs: dict[str, list[Path]] | None = None, **changes: int) -> Draft:
     config = Settings(out=out, **changes)
-    return Draft(kind="test", out=out, config=config, inputs=inputs or {}, code=("libertas.errors",))
+    return Draft(kind="test", out=out, config=config, inputs=inputs or {}, code="libertas.document")
 
 
 def build(out: Path, inputs: dict[str, list[Path]] | None = None, content: str = "x", **changes: int) -> Path:
@@ -113,6 +115,88 @@ def test_two_processes_cannot_build_the_same_artifact(tmp_path: Path) -> None:
         build(tmp_path / "a")
 
 
+def test_two_inputs_of_one_role_are_both_compared(tmp_path: Path) -> None:
+    parts = [build(tmp_path / "one", size=1), build(tmp_path / "two", size=2)]
+    out = build(tmp_path / "a", {"part": parts})
+    shutil.rmtree(tmp_path / "one")
+    build(tmp_path / "one", size=1, content="other bytes, same request")
+    with pytest.raises(DifferentArtifact, match=r"its input \(part\) had other content"):
+        draft(out, {"part": parts}).finished()
+
+
+def test_a_damaged_input_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    source = build(tmp_path / "source", content="sound")
+    (source / "data.txt").write_text("SOUND")
+    with pytest.raises(BrokenLineage, match=r"data\.txt: content differs from b3:.*; run `libertas verify"):
+        build(tmp_path / "a", {"part": [source]})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["source"]
+
+
+def test_files_that_hold_clocks_do_not_change_the_content(tmp_path: Path) -> None:
+    def made(place: str, clock: str) -> Path:
+        out = tmp_path / place
+        config = Settings(out=out)
+        clocked = Draft(kind="test", out=out, config=config, inputs={}, code="libertas.document", volatile=("log/*",))
+        with clocked.build() as folder:
+            (folder / "log").mkdir()
+            (folder / "log" / "times.txt").write_text(clock)
+            (folder / "data.txt").write_text("x")
+        return out
+
+    first, second = read_manifest(made("a", "noon")), read_manifest(made("b", "midnight"))
+    assert first.content == second.content
+    assert first.files != second.files
+
+
+KILLED_WHILE_PUBLISHING = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_artifact import draft
+count, fatal = 0, int(sys.argv[3])
+def dying(function):
+    def wrapped(*words, **options):
+        global count
+        count += 1
+        if count == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*words, **options)
+    return wrapped
+os.rename, Path.unlink, os.fsync = dying(os.rename), dying(Path.unlink), dying(os.fsync)
+made = draft(Path(sys.argv[2]))
+if not made.finished():
+    with made.build(resume=True) as folder:
+        (folder / "data.txt").write_text("x")
+"""
+
+
+def test_killed_at_any_moment_of_publishing_the_next_run_finishes_soundly(tmp_path: Path) -> None:
+    reached_the_end = 0
+    for fatal in range(1, 20):
+        out = tmp_path / str(fatal) / "a"
+        out.parent.mkdir()
+        words = [sys.executable, "-c", KILLED_WHILE_PUBLISHING, str(Path(__file__).parent), str(out)]
+        killed = subprocess.run([*words, str(fatal)], check=False).returncode
+        reached_the_end += killed == 0
+        assert subprocess.run([*words, "0"], check=False).returncode == 0
+        assert verify(out).sound
+        assert [f.path for f in read_manifest(out).files] == ["data.txt"]
+        assert sorted(p.name for p in out.iterdir()) == ["data.txt", "manifest.json"]
+        if reached_the_end:
+            break
+    assert reached_the_end
+    assert fatal > 5
+
+
+def test_an_artifact_behind_a_symbolic_link_keeps_its_lineage(tmp_path: Path) -> None:
+    source = tmp_path / "deep" / "er" / "source.txt"
+    source.parent.mkdir(parents=True)
+    source.write_text("x")
+    (tmp_path / "link").symlink_to(source.parent, target_is_directory=True)
+    out = build(tmp_path / "link" / "a", {"text": [source]})
+    assert verify(out).sound
+
+
 def test_an_interrupted_build_resumes_only_the_same_work(tmp_path: Path) -> None:
     def interrupted(size: int) -> None:
         with draft(tmp_path / "a", size=size).build(resume=True) as folder:
@@ -138,13 +222,37 @@ def test_the_manifest_names_environment_variables_but_never_their_values(
     assert b"hunter2" not in raw
 
 
-def test_the_code_digest_follows_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tmp_path / "somestage.py"
-    module.write_text("x = 1\n")
+def test_the_code_digest_follows_the_source_of_a_stage_and_of_what_it_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "somelab"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "other.py").write_text("z = 1\n")
+    (package / "helper.py").write_text("y = 1\n")
+    (package / "stage.py").write_text("from somelab.helper import y\n")
     monkeypatch.syspath_prepend(tmp_path)
-    before = code_digest("somestage")
-    module.write_text("x = 2\n")
-    assert code_digest("somestage") != before
+
+    def digest_now() -> str:
+        code_digest.cache_clear()
+        return code_digest("somelab.stage")
+
+    first = digest_now()
+    (package / "other.py").write_text("z = 2\n")
+    assert digest_now() == first
+    (package / "helper.py").write_text("y = 2\n")
+    second = digest_now()
+    assert second != first
+    (package / "stage.py").write_text("from somelab.helper import y\nx = 1\n")
+    assert digest_now() != second
+
+
+def test_the_code_of_a_run_is_what_training_imports_and_not_what_it_does_not() -> None:
+    from libertas.lineage.fingerprint import _imported
+
+    names = set(_imported("libertas.train.loop"))
+    assert {"libertas.model.attention", "libertas.tokenize.bpe", "libertas.corpus", "libertas.train.muon"} <= names
+    assert not {n for n in names if n.startswith(("libertas.gather", "libertas.lineage", "libertas.model.sample"))}
 
 
 def test_lineage_works_without_torch() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from libertas.model.attention import attend, visible
 from libertas.model.config import ModelConfig
-from libertas.model.transformer import Model, sequence_log_probabilities
+from libertas.model.transformer import Model
 
 SHAPE = ModelConfig(vocabulary=97, width=32, layers=4, heads=4, context=64, window=16)
 
@@ -142,14 +142,6 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
     second = Model(SHAPE, seed=4).state_dict()
     assert all(torch.equal(first[n], second[n]) for n in first)
     assert not torch.equal(first["embedding.weight"], Model(SHAPE, seed=5).state_dict()["embedding.weight"])
-
-
-def test_log_probabilities_of_a_sequence_are_those_of_its_softmax() -> None:
-    model = model_with_lively_weights()
-    tokens = torch.randint(0, 97, (20,), generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        expected = model(tokens[None, :-1])[0].log_softmax(-1)[torch.arange(19), tokens[1:]]
-    torch.testing.assert_close(sequence_log_probabilities(model, tokens), expected)
 
 
 def test_a_wrong_shape_is_noticed_under_test() -> None:

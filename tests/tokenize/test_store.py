@@ -1,5 +1,6 @@
 """The token store: every token knows its document, and every text comes back."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from making import document, mixed_corpus, small_corpus
 
 from libertas.corpus import Corpus
-from libertas.errors import UsageError
+from libertas.errors import BrokenLineage, UsageError
 from libertas.tokenize import bpe
 from libertas.tokenize.config import TokenizeConfig
 from libertas.tokenize.store import TokenStore, tokenize
@@ -67,6 +68,34 @@ def test_a_vocabulary_that_cannot_spell_every_byte_is_refused(tmp_path: Path) ->
 def test_the_same_corpus_gives_the_same_bytes(store: TokenStore, tmp_path: Path) -> None:
     again = tokenize(TokenizeConfig(corpus=store.path.parent / "mix", out=tmp_path / "again", vocabulary=300))
     assert again.manifest.files == store.manifest.files
+
+
+def test_a_page_that_spells_end_of_text_out_does_not_end_a_document(tmp_path: Path) -> None:
+    forged = document(1, content=f"before{bpe.END_OF_TEXT}after " * 30)
+    corpus = mixed_corpus(tmp_path / "mix", [forged, *(document(n) for n in range(2, 40))], [document(50)])
+    store = tokenize(TokenizeConfig(corpus=corpus, out=tmp_path / "tokens", vocabulary=300))
+    assert int((np.asarray(store.tokens) == 0).sum()) == 39
+    assert store.tokenizer().decode(store.document_tokens(0)[:-1].tolist()) == forged.text
+    assert int(bpe.token_bytes(store.tokenizer())[store.document_tokens(0)].sum()) == len(forged.text)
+
+
+def test_a_tokenizer_that_cuts_or_pads_is_brought_along_without_that(store: TokenStore, tmp_path: Path) -> None:
+    cutting = store.tokenizer()
+    cutting.enable_truncation(5)
+    cutting.enable_padding(length=9)
+    cutting.save(str(tmp_path / "tokenizer.json"))
+    loaded = bpe.load_tokenizer(tmp_path / "tokenizer.json")
+    text = "a text that is longer than five tokens by far"
+    assert loaded.decode(loaded.encode(text).ids) == text
+    assert loaded.encode("a").ids == store.tokenizer().encode("a").ids
+
+
+def test_cut_tokens_are_refused(store: TokenStore, tmp_path: Path) -> None:
+    shutil.copytree(store.path, tmp_path / "tokens")
+    tokens = tmp_path / "tokens" / "train" / "tokens.bin"
+    tokens.write_bytes(tokens.read_bytes()[:1000])
+    with pytest.raises(BrokenLineage, match=r"tokens\.bin has 500 tokens, expected [\d,]+; run `libertas verify"):
+        TokenStore.open(tmp_path / "tokens")
 
 
 def test_a_tokenizer_can_be_brought_along(store: TokenStore, tmp_path: Path) -> None:

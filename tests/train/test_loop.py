@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import torch
 from making import document, mixed_corpus, small_corpus
 
-from libertas.errors import BrokenLineage, UsageError
+from libertas.errors import BrokenLineage, LibertasError, UsageError
 from libertas.lineage.manifest import read_manifest
 from libertas.tokenize.config import TokenizeConfig
 from libertas.tokenize.store import TokenStore, tokenize
@@ -141,8 +142,8 @@ def test_a_damaged_state_is_skipped_for_the_one_before(
     data[-1] ^= 1
     (second / "model.safetensors").write_bytes(data)
     assert checkpoint.newest_state(tmp_path / "resume") == first
-    assert "model.safetensors changed after it was written" in capsys.readouterr().err.replace("\n", " ")
-    with pytest.raises(BrokenLineage, match="changed after it was written"):
+    assert "model.safetensors: content differs from" in capsys.readouterr().err
+    with pytest.raises(BrokenLineage, match="content differs from"):
         checkpoint.load_checkpoint(second)
 
 
@@ -152,6 +153,39 @@ def test_too_little_text_for_one_batch_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"has 238 tokens, not enough for one batch of 8 sequences of 64"):
         train(TrainConfig(tokens=tmp_path / "tokens", out=tmp_path / "run", model="tiny"))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_without_anything_held_out_measures_nothing_on_it(tmp_path: Path) -> None:
+    corpus = mixed_corpus(tmp_path / "mix", [document(n) for n in range(40)], [])
+    tokenize(TokenizeConfig(corpus=corpus, out=tmp_path / "tokens", vocabulary=300))
+    train(TrainConfig(tokens=tmp_path / "tokens", out=tmp_path / "run", **{**SETTINGS, "steps": 3}))
+    assert all("validation_bits_per_byte" not in r for r in read_metrics(tmp_path / "run" / "metrics.jsonl"))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_instead_of_finishing_it(tokens: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        LibertasError, match=r"the loss is \w+ and the gradient's norm \w+ at step \d+ .*lower learning_rate"
+    ):
+        train(TrainConfig(tokens=tokens, out=tmp_path / "run", learning_rate=1e30, **SETTINGS))
+    assert not (tmp_path / "run").exists()
+
+
+def test_changed_tokens_are_refused_before_the_first_step(tokens: Path, tmp_path: Path) -> None:
+    shutil.copytree(tokens, tmp_path / "tokens")
+    shutil.copytree(tokens.parent / "mix", tmp_path / "mix")
+    file = tmp_path / "tokens" / "train" / "tokens.bin"
+    data = bytearray(file.read_bytes())
+    data[100] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(BrokenLineage, match=r"tokens\.bin: content differs"):
+        train(TrainConfig(tokens=tmp_path / "tokens", out=tmp_path / "run", **SETTINGS))
+
+
+def test_a_model_whose_tokens_were_made_again_is_refused(tokens: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    tokenize(TokenizeConfig(corpus=small_corpus(tmp_path / "mix", 140), out=tmp_path / "tokens", vocabulary=300))
+    with pytest.raises(BrokenLineage, match="tokens was rebuilt with other content"):
+        checkpoint.load_checkpoint(tmp_path / "run")
 
 
 def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
