@@ -30,7 +30,8 @@ class CrawlConfig:
     megabytes: float = 50
     """Stop after this many megabytes (10^6 bytes) of responses, counted as they came over the wire."""
     minutes: float = 30
-    """Stop after this many minutes."""
+    """Stop after this many minutes, interruptions left out: a crawl that was killed goes on with the time it had taken
+    up to its last answer."""
     delay: float = execution(1.0)
     """Seconds between two requests; a longer Crawl-delay in robots.txt wins. `python:docs` needs none."""
     exclude: tuple[str, ...] = ()
@@ -40,7 +41,7 @@ class CrawlConfig:
     timeout_seconds: float = execution(30.0)
     """Give up on a connection that says nothing for this long."""
     response_megabytes: float = 10
-    """Cut a single response off after this many megabytes; the record says that it is truncated."""
+    """Cut a single response off after this many megabytes; the record says `WARC-Truncated: length`."""
 
     def __post_init__(self) -> None:
         """Refuse values that no crawl can have."""

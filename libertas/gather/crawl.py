@@ -2,9 +2,11 @@
 
 Polite by default: robots.txt (RFC 9309) is asked first and recorded, requests are spaced, the crawl stays on the host,
 nothing is fetched twice. Pages are taken breadth first in the order of their links, so a crawl of the same pages
-visits them in the same order. A crawl that was killed goes on where its archive ends: recorded responses are replayed.
+visits them in the same order. A crawl that was killed goes on where its archive ends: recorded responses are replayed,
+and the time it had taken counts.
 """
 
+import re
 import shutil
 import time
 from collections import Counter, deque
@@ -16,8 +18,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit, urlunsplit
-from urllib.robotparser import RobotFileParser
 
+from protego import Protego
 from resiliparse.parse.html import HTMLTree
 
 from libertas.errors import UsageError
@@ -25,12 +27,14 @@ from libertas.gather import warc
 from libertas.gather.config import PYTHON_DOCS, CrawlConfig
 from libertas.gather.embedded import DOCS_EXCLUDE, DOCS_URL, documentation_server
 from libertas.gather.extract import HTML_TYPES, decode
-from libertas.gather.wire import Exchange, fetch
-from libertas.lineage.artifact import Draft, package_version
+from libertas.gather.wire import Exchange, exchange_of, fetch
+from libertas.lineage.artifact import WRITING, Draft, package_version
 from libertas.lineage.fingerprint import digest
 from libertas.terminal import Bar, progress
 
 ARCHIVE = "crawl.warc.gz"
+SECONDS = "seconds"
+"""Beside an unfinished archive: how many seconds the crawl has taken; gone when it is finished."""
 RETRIES = 3
 """Times a page is asked for again after 429 or 503."""
 LONGEST_WAIT = 120.0
@@ -47,18 +51,26 @@ class _Crawl:
 
     config: CrawlConfig
     file: BinaryIO
-    recorded: dict[str, deque[warc.Record]]
+    recorded: dict[str, deque[warc.Stored]]
     """Responses of an interrupted crawl, by address."""
+    clock: Path
+    """File that keeps `seconds` over an interruption."""
+    started: float
+    """On the monotonic clock, earlier by what the interrupted crawl had taken."""
     port: int | None
     """Port on 127.0.0.1 that stands for the host, or None to ask the host itself."""
     bar: Bar
     counts: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
-    robots: dict[str, RobotFileParser] = field(default_factory=dict)
+    robots: dict[str, Protego] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
     last_request: float = float("-inf")
-    started: float = field(default_factory=time.monotonic)
     first_failure: str = ""
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the limit of `minutes`."""
+        return self.config.minutes * 60 - (time.monotonic() - self.started)
 
 
 def crawl(config: CrawlConfig) -> Path:
@@ -71,13 +83,16 @@ def crawl(config: CrawlConfig) -> Path:
     if draft.finished():
         return config.out
     with draft.build(resume=True) as folder, _site(config) as (config, port):
-        path = folder / ARCHIVE
-        recorded = _recover(path)
+        path, clock = folder / ARCHIVE, folder / SECONDS
+        recorded, started = _recover(path), time.monotonic() - _seconds_taken(clock)
         with path.open("ab") as file, progress("Crawling", config.pages) as bar:
             if file.tell() == 0:
                 file.write(warc.warcinfo(_now(), f"libertas/{package_version()}", (("robots", "obey"),)))
-            state = _Crawl(config=config, file=file, recorded=recorded, port=port, bar=bar)
+            state = _Crawl(
+                config=config, file=file, recorded=recorded, clock=clock, started=started, port=port, bar=bar
+            )
             stopped = _visit(state)
+        clock.unlink(missing_ok=True)
         if state.counts["pages"] == 0:
             shutil.rmtree(folder)
             raise UsageError(
@@ -105,21 +120,34 @@ def _site(config: CrawlConfig) -> Iterator[tuple[CrawlConfig, int | None]]:
         yield replace(config, url=DOCS_URL, delay=0.0, exclude=(*config.exclude, *DOCS_EXCLUDE)), port
 
 
-def _recover(path: Path) -> dict[str, deque[warc.Record]]:
-    """Responses that an interrupted crawl left; a torn end of its archive is cut off."""
+def _recover(path: Path) -> dict[str, deque[warc.Stored]]:
+    """Responses that an interrupted crawl left; a torn end of its archive is cut off, and a request without answer."""
     if not path.exists() or path.stat().st_size == 0:
         return {}
-    keep, recorded = 0, dict[str, deque[warc.Record]]()
-    for item in warc.records(path, complain=False):
-        if isinstance(item, warc.Lost):
-            break
-        if item.type in ("warcinfo", "response"):
-            keep = item.ref.offset + item.ref.length
-        if item.type == "response":
-            recorded.setdefault(item.uri, deque()).append(item)
+    keep, recorded = 0, dict[str, deque[warc.Stored]]()
+    for record in warc.unbroken(path):
+        if record.type in ("warcinfo", "response"):
+            keep = record.end
+        if record.type == "response":
+            recorded.setdefault(record.uri, deque()).append(record)
     with path.open("r+b") as file:
         file.truncate(keep)
     return recorded
+
+
+def _seconds_taken(clock: Path) -> float:
+    """What an interrupted crawl had taken, up to its last answer; 0 for one that begins."""
+    try:
+        return float(clock.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return 0.0
+
+
+def _keep_time(state: _Crawl) -> None:
+    """Write down how long the crawl has taken; the file is always whole."""
+    temporary = state.clock.with_name(state.clock.name + WRITING)
+    temporary.write_text(f"{time.monotonic() - state.started:.3f}", encoding="utf-8")
+    temporary.replace(state.clock)
 
 
 def _visit(state: _Crawl) -> str:
@@ -134,15 +162,19 @@ def _visit(state: _Crawl) -> str:
             return f"reached the limit of {config.pages} pages"
         if state.counts["bytes"] >= config.megabytes * 1e6:
             return f"reached the limit of {config.megabytes:g} MB"
-        if time.monotonic() - state.started > config.minutes * 60:
-            return f"reached the limit of {config.minutes:g} minutes"
         url = queue.popleft()
         if not _allowed(state, url):
             continue
+        # What is recorded takes no time: a crawl that goes on sees all of it again, however late it is.
+        if not state.recorded.get(url) and state.seconds_left < _wait(state, url):
+            return f"reached the limit of {config.minutes:g} minutes"
         exchange = _fetch_patiently(state, url)
         if exchange is None:
             continue
-        if exchange.status == 200:
+        if not exchange.whole:
+            state.counts["failed"] += 1
+            state.first_failure = state.first_failure or f"{url} ended early, after {exchange.bytes:,} bytes"
+        elif exchange.status == 200:
             state.counts["pages"] += 1
             state.bar.advance(1, f"{state.counts['bytes'] / 1e6:.1f} MB")
         links = _links(exchange, url)
@@ -201,16 +233,23 @@ def _allowed(state: _Crawl, url: str) -> bool:
     origin = f"{parts.scheme}://{parts.netloc}"
     if origin not in state.robots:
         state.robots[origin] = _robots(state, origin)
-    if state.robots[origin].can_fetch(state.config.user_agent, url):
+    if state.robots[origin].can_fetch(url, _product(state.config.user_agent)):
         return True
     state.counts["skip robots"] += 1
     state.first_failure = state.first_failure or f"{origin}/robots.txt does not allow {url}"
     return False
 
 
-def _robots(state: _Crawl, origin: str) -> RobotFileParser:
+def _product(user_agent: str) -> str:
+    """What robots.txt calls a crawler (RFC 9309, 2.2.1): its product tokens, `libertas/0.1`, without the remarks.
+
+    With the remarks, a group for `research` or `crawler` would be ours.
+    """
+    return " ".join(re.findall(r"[\w-]+/[\d.]+", user_agent)) or user_agent
+
+
+def _robots(state: _Crawl, origin: str) -> Protego:
     """The rules of a server. RFC 9309, 2.3.1: without robots.txt all is allowed; with a broken server, nothing."""
-    rules = RobotFileParser()
     url: str | None = f"{origin}/robots.txt"
     exchange = None
     for _ in range(ROBOTS_REDIRECTS + 1):
@@ -218,12 +257,10 @@ def _robots(state: _Crawl, origin: str) -> RobotFileParser:
         if exchange is None or not 300 <= exchange.status < 400:
             break
         url = next(iter(_links(exchange, url or origin)), None)
-    if exchange is None or exchange.status >= 500 or exchange.status == 429:
-        rules.parse(["User-agent: *", "Disallow: /"])
-    else:
-        text = exchange.body.decode("utf-8", "replace") if exchange.status == 200 else ""
-        rules.parse(text.lstrip("\ufeff").splitlines())
-    return rules
+    if exchange is None or not exchange.whole or exchange.status >= 500 or exchange.status == 429:
+        return Protego.parse("User-agent: *\nDisallow: /")
+    text = exchange.body.decode("utf-8", "replace") if exchange.status == 200 else ""
+    return Protego.parse(text.lstrip("\ufeff"))
 
 
 def _fetch_patiently(state: _Crawl, url: str) -> Exchange | None:
@@ -233,9 +270,8 @@ def _fetch_patiently(state: _Crawl, url: str) -> Exchange | None:
         exchange = _fetch(state, url)
         if exchange is None or exchange.status not in (429, 503) or attempt == RETRIES:
             return exchange
-        wait = _seconds(exchange.retry_after, 2.0**attempt)
-        left = state.config.minutes * 60 - (time.monotonic() - state.started)
-        if wait > min(LONGEST_WAIT, left):
+        wait = max(_seconds(exchange.retry_after, 2.0**attempt), _wait(state, url))
+        if not state.recorded.get(url) and wait > min(LONGEST_WAIT, state.seconds_left):
             return exchange
         if state.counts["requests"] > before and not exchange.replayed:
             time.sleep(wait)
@@ -259,7 +295,8 @@ def _fetch(state: _Crawl, url: str) -> Exchange | None:
     config = state.config
     state.counts["requests"] += 1
     if state.recorded.get(url):
-        exchange = Exchange.of_record(state.recorded[url].popleft())
+        record = state.recorded[url].popleft()
+        exchange = exchange_of(record.block, truncated=record.truncated, replayed=True)
     else:
         _pause(state, url)
         try:
@@ -267,10 +304,12 @@ def _fetch(state: _Crawl, url: str) -> Exchange | None:
                 url, config.user_agent, config.timeout_seconds, int(config.response_megabytes * 1e6), state.port
             )
         except OSError as error:
+            _keep_time(state)
             state.counts["failed"] += 1
             state.first_failure = state.first_failure or f"{url} does not answer ({error})"
             return None
         _record(state, url, exchange)
+        _keep_time(state)
     state.attempts[url] += 1
     state.counts["bytes"] += exchange.bytes
     state.statuses[str(exchange.status)] += 1
@@ -279,12 +318,16 @@ def _fetch(state: _Crawl, url: str) -> Exchange | None:
 
 def _pause(state: _Crawl, url: str) -> None:
     """Wait until the server may be asked again."""
+    time.sleep(_wait(state, url))
+    state.last_request = time.monotonic()
+
+
+def _wait(state: _Crawl, url: str) -> float:
+    """Seconds until the address's server may be asked: after our delay, or that of robots.txt if it is longer."""
     parts = urlsplit(url)
     rules = state.robots.get(f"{parts.scheme}://{parts.netloc}")
-    asked = rules.crawl_delay(state.config.user_agent) if rules else None
-    delay = max(state.config.delay, float(asked or 0))
-    time.sleep(max(0.0, state.last_request + delay - time.monotonic()))
-    state.last_request = time.monotonic()
+    asked = rules.crawl_delay(_product(state.config.user_agent)) if rules else None
+    return max(0.0, state.last_request + max(state.config.delay, asked or 0.0) - time.monotonic())
 
 
 def _record(state: _Crawl, url: str, exchange: Exchange) -> None:
@@ -292,7 +335,7 @@ def _record(state: _Crawl, url: str, exchange: Exchange) -> None:
     date = _now()
     identifier = warc.record_id("response", url, digest(exchange.body), state.attempts[url])
     request = warc.record_id("request", url, identifier)
-    cut = (("WARC-Truncated", "length"),) if exchange.truncated else ()
+    cut = (("WARC-Truncated", exchange.truncated),) if exchange.truncated else ()
     state.file.write(
         warc.written(
             "request",

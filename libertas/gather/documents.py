@@ -1,5 +1,6 @@
 """Archives to a corpus: every record becomes a document or a drop with its reason."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich.markup import escape
 
 from libertas.corpus import Corpus, CorpusWriter
 from libertas.document import Document, Drop, document_id
@@ -19,7 +21,7 @@ from libertas.gather.extract import extract
 from libertas.gather.language import identify
 from libertas.lineage.artifact import Draft
 from libertas.lineage.manifest import read_manifest
-from libertas.terminal import progress
+from libertas.terminal import printable, progress, say
 
 BATCH_RECORDS = 32
 BATCH_BYTES = 4 << 20
@@ -28,6 +30,22 @@ DOCUMENT_TYPES = frozenset({"response", "resource", "conversion"})
 CODE = "code"
 """`meta.language` of program source: names and keywords look like any human language to a detector."""
 CODE_TYPES = frozenset({"text/x-python"})
+CUT_OFF = "cut off on the way"
+LOST_ON_THE_WAY = frozenset({"disconnect", "time"})
+"""WARC-Truncated of what ended at a place that nobody chose: the connection broke, or the server took too long. What
+a crawler cut at a length it had chosen stays, with `meta.truncated`."""
+DAMAGE = frozenset(
+    {
+        CUT_OFF,
+        "truncated record",
+        "damaged compression",
+        "headers without end",
+        "malformed record",
+        "no Content-Length",
+        "not a WARC record",
+    }
+)
+"""Reasons of drops that say: the archive holds less than was meant to be in it."""
 DROPS = "drops.parquet"
 DROPS_SCHEMA = pa.schema(
     [
@@ -82,7 +100,7 @@ def gather(config: GatherConfig) -> Corpus:
     )
     if draft.finished():
         return Corpus.open(config.out)
-    counts: Counter[str] = Counter()
+    records, languages = 0, Counter[str]()
     drops: list[_Dropped] = []
     seen: set[str] = set()
     with draft.build() as folder:
@@ -90,28 +108,29 @@ def gather(config: GatherConfig) -> Corpus:
             batches = _batches(_all_records(files), config.component)
             for results in map_ordered(_documents, batches, config.workers):
                 for result in results:
-                    counts["records"] += 1
+                    records += 1
                     if isinstance(result, Document) and result.id in seen:
                         result = _again(result)
                     if isinstance(result, Document):
                         seen.add(result.id)
-                        counts[result.meta["language"]] += 1
+                        languages[result.meta["language"]] += 1
                         writer.add(result)
                     else:
                         drops.append(result)
                 bar.advance(len(results), f"records, {writer.documents:,} documents")
         reasons = Counter(d.drop.reason for d in drops)
         if writer.documents == 0:
-            raise UsageError(_nothing_in(files, counts["records"], reasons))
-        assert counts["records"] == writer.documents + len(drops), "a record vanished"
+            raise UsageError(_nothing_in(files, records, reasons))
+        assert records == writer.documents + len(drops), "a record vanished"
         table = pa.Table.from_pylist([d.row() for d in drops], schema=DROPS_SCHEMA)
         pq.write_table(table, folder / DROPS, compression="zstd")
         draft.counts.update(
-            documents={"in": counts["records"], "out": writer.documents, "dropped": len(drops)},
+            documents={"in": records, "out": writer.documents, "dropped": len(drops)},
             dropped=dict(sorted(reasons.items())),
             text_bytes=writer.text_bytes,
-            languages={k: n for k, n in sorted(counts.items()) if k != "records"},
+            languages=dict(sorted(languages.items())),
         )
+    _tell_of_damage(drops, config.out / DROPS)
     return Corpus.open(config.out)
 
 
@@ -119,7 +138,8 @@ def archive_files(archives: Iterable[Path]) -> list[Path]:
     """The WARC files of plain paths and of archive artifacts, in order.
 
     Raises:
-        UsageError: a folder is no archive, or two files share a name, which is how documents refer to them.
+        UsageError: a folder is no archive, a name is not UTF-8, or two files share a name, which is how documents
+            refer to them.
     """
     files: list[Path] = []
     for path in archives:
@@ -134,6 +154,12 @@ def archive_files(archives: Iterable[Path]) -> list[Path]:
         files += [path / f.path for f in manifest.files if ".warc" in f.path]
     by_name: dict[str, Path] = {}
     for file in files:
+        raw = os.fsencode(file)
+        if raw.decode("utf-8", "replace").encode() != raw:
+            raise UsageError(
+                f"{raw.decode('utf-8', 'backslashreplace')} has a name that is not valid UTF-8; expected one that can "
+                "stand in a manifest; rename it"
+            )
         if file.name in by_name:
             raise UsageError(
                 f"{file} and {by_name[file.name]} have the same file name, by which documents refer to their archive; "
@@ -199,7 +225,21 @@ def _refusal(record: warc.Record) -> Drop | None:
         return Drop("warc", "not an HTTP response", record.uri)
     if record.type == "response" and record.status != 200:
         return Drop("warc", "HTTP status", str(record.status))
+    if record.truncated in LOST_ON_THE_WAY:
+        return Drop("warc", CUT_OFF, record.truncated)
     return None
+
+
+def _tell_of_damage(drops: list[_Dropped], where: Path) -> None:
+    """One line for the person where an archive held less than was meant to be in it."""
+    damaged = Counter(d.file for d in drops if d.drop.reason in DAMAGE)
+    if not damaged:
+        return
+    n = damaged.total()
+    first = next(iter(damaged))
+    names = first if len(damaged) == 1 else f"{len(damaged)} archives ({first} first)"
+    line = f"{n} record{'s' * (n > 1)} of {names} {'were' if n > 1 else 'was'} truncated or damaged; reasons in {where}"
+    say(escape(printable(line)))
 
 
 def _again(document: Document) -> _Dropped:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydoc_data.topics import topics
 
 from libertas.errors import UsageError
+from libertas.gather import pydoc_server
 
 DOCS_URL = "http://pydoc.localhost/"
 """What the records of a documentation crawl are called: the port is another one in each run, the address is not."""
@@ -54,7 +55,7 @@ ENVIRONMENT = {
 }
 """All that the documentation server knows of its surroundings: `os.environ` stands on one of its pages."""
 
-SERVER = Path(__file__).with_name("pydoc_server.py")
+SERVER = Path(pydoc_server.__file__)
 
 
 @contextmanager

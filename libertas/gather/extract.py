@@ -32,7 +32,12 @@ ODD_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 LAYOUT = re.compile("^(?: +\t\t+)+", re.MULTILINE)
 """What an empty cell of a layout table leaves at the beginning of a line."""
 LINE_ENDS = re.compile("\r\n?|[\u0085\u2028\u2029]")
-TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
+TRAILING = re.compile(r"(?<![ \t])[ \t]+$", re.MULTILINE)
+"""Looking behind makes a long run be tried once; without, from each of its characters, in quadratic time."""
+MOST_MARKS = 1000
+MANY_MARKS = re.compile(rf"(?<![^\w\s\x00-\x7f])[^\w\s\x00-\x7f]{{{MOST_MARKS}}}")
+"""So many marks in a row are no writing. Normalizing sorts them, in time that grows with their number squared."""
+UP_TO_MANY_MARKS = re.compile(rf"[\w\s\x00-\x7f]*[^\w\s\x00-\x7f]{{0,{MOST_MARKS}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +107,6 @@ def _depth(tree: HTMLTree) -> int:
 def normalize(text: str) -> str:
     """Plain spaces and line ends, NFC, nothing invisible, no trailing spaces, at most one blank line in a row."""
     text = INVISIBLE.sub("", ODD_SPACES.sub(" ", LINE_ENDS.sub("\n", text)))
-    text = TRAILING.sub("", LAYOUT.sub("", unicodedata.normalize("NFC", text)))
-    return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
+    pieces = UP_TO_MANY_MARKS.findall(text) if MANY_MARKS.search(text) else [text]
+    text = "".join(unicodedata.normalize("NFC", piece) for piece in pieces)
+    return re.sub(r"\n{3,}", "\n\n", TRAILING.sub("", LAYOUT.sub("", text))).strip("\n")

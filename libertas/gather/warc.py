@@ -18,7 +18,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecord
 
 from libertas.document import Drop, WarcRef
 from libertas.errors import BrokenLineage, UsageError
-from libertas.gather.framing import HEADER_BYTES, Frame, frames, frames_of
+from libertas.gather.framing import HEADER_BYTES, LENGTH, Frame, frames, frames_of
 from libertas.lineage.fingerprint import digest
 
 READ_BYTES = 1 << 20
@@ -28,6 +28,10 @@ PAYLOAD_BYTES = 1 << 26
 RECORD_ID = re.compile(rb"\nwarc-record-id:[ \t]*<?([^>\r\n]*)", re.IGNORECASE)
 TARGET_URI = re.compile(rb"\nwarc-target-uri:[ \t]*<?([^>\r\n]*)", re.IGNORECASE)
 NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+HTTP_BLOCK = re.compile(rb"\ncontent-type:[ \t]*application/http", re.IGNORECASE)
+INTERIM = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+1(?!01)\d\d\b[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
+"""An answer that announces another (RFC 9110, 15.2), such as `100 Continue`; 101 leaves HTTP and is the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,20 @@ class Record:
     """Media type in lower case without parameters, or empty."""
     charset: str | None
     truncated: str | None
-    """WARC-Truncated: why the crawler cut the payload, or None."""
-    location: str | None
-    """HTTP Location of a redirect."""
-    retry_after: str | None
-    """HTTP Retry-After."""
-    block_bytes: int
-    """Length of the record's block as the crawler stored it."""
+    """WARC-Truncated: why the payload is not whole, or None."""
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One record as it lies in the archive; nothing in its block is interpreted."""
+
+    type: str
+    uri: str
+    truncated: str | None
+    block: bytes
+    end: int
+    """Where the bytes behind it begin in the file on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,26 @@ def records(path: Path, *, complain: bool = True) -> Iterator[Record | Lost]:
     if complain and not readable:
         reason = f"{first.drop.reason} at offset {first.offset}" if first else "no record in it"
         raise UsageError(f"{path} has no readable record: {reason}; expected a whole WARC file; fetch it again")
+
+
+def unbroken(path: Path) -> Iterator[Stored]:
+    """Records as they lie in an archive, up to the first place where the file itself is torn or damaged.
+
+    What a block holds plays no part: an HTTP response in a coding that nobody can undo is a whole record.
+    """
+    for frame in frames(path):
+        parsed = None
+        if frame.drop is None:
+            parsed = next(ArchiveIterator(io.BytesIO(frame.data), strict_mode=False, parse_http=False), None)
+        if parsed is None:
+            return
+        yield Stored(
+            type=str(parsed.record_type).rpartition(".")[2].lower(),
+            uri=(parsed.headers.get("WARC-Target-URI") or "").strip("<>"),
+            truncated=parsed.headers.get("WARC-Truncated"),
+            block=parsed.reader.read(),
+            end=frame.offset + frame.length,
+        )
 
 
 def read_record(path: Path, ref: WarcRef) -> bytes:
@@ -136,9 +166,6 @@ def _read(file: str, frame: Frame) -> Record | Lost:
         content_type=media.strip().lower(),
         charset=charset,
         truncated=parsed.headers.get("WARC-Truncated"),
-        location=http.get("Location") if http is not None else None,
-        retry_after=http.get("Retry-After") if http is not None else None,
-        block_bytes=int(parsed.headers.get("Content-Length") or 0),
         body=body,
     )
 
@@ -162,6 +189,7 @@ def _opened(data: bytes) -> tuple[WarcRecord, bytes] | Drop:
     are taken as they lie, if they are text.
     """
     failed = Drop("warc", "malformed record", len(data))
+    data = _with_final_response(data)
     for coding in ("all", "content", "none"):
         try:
             parsed = next(ArchiveIterator(io.BytesIO(data), strict_mode=False, auto_decode=coding), None)
@@ -178,6 +206,36 @@ def _opened(data: bytes) -> tuple[WarcRecord, bytes] | Drop:
         if coding == "all" or not NOT_TEXT.search(body[:1024]):
             return parsed, body
     return failed
+
+
+def _with_final_response(data: bytes) -> bytes:
+    """A record whose HTTP response is such that fastwarc finds the payload; nearly all are, and stay as they are."""
+    blank = BLANK_LINE.search(data, 0, HEADER_BYTES)
+    if blank is None or not HTTP_BLOCK.search(data, 0, blank.end()) or data[blank.end() : blank.end() + 5] != b"HTTP/":
+        return data
+    block = data[blank.end() :]
+    final = final_response(block)
+    length = LENGTH.search(data, 0, blank.end())
+    if final == block or length is None:
+        return data
+    changed = int(length[1]) + len(final) - len(block)
+    return data[: length.start(1)] + str(changed).encode() + data[length.end(1) : blank.end()] + final
+
+
+def final_response(http: bytes) -> bytes:
+    """The answer proper of a raw HTTP response: interim answers left out, and CRLF at the end of each line of its head.
+
+    RFC 9112, 2.2: a recipient may take a bare LF for the end of a line, and servers that send it exist.
+    """
+    start = 0
+    while interim := INTERIM.match(http, start):
+        start = interim.end()
+    blank = BLANK_LINE.search(http, start)
+    if blank is None:
+        return http[start:]
+    head, body = http[start : blank.start()], http[blank.end() :]
+    lines = [line.removesuffix(b"\r") for line in head.split(b"\n")]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 def record_id(kind: str, uri: str, payload_digest: str, attempt: int = 0) -> str:
@@ -211,6 +269,12 @@ def written(
 ) -> bytes:
     """A WARC/1.1 record as one gzip member, ready to be appended to an archive.
 
+    WARC-Payload-Digest of an HTTP response is the SHA-1 of everything behind its head as it was sent, framing of chunks
+    and compression included: so write warcio and the crawlers built on it, and so check readers without decoding
+    anything. It therefore differs from `payload_digest` in a document's `meta.warc`, the BLAKE3 of the payload
+    with every coding taken off, which is what the document was made from. It is left out where readers disagree on
+    where the payload begins: behind interim answers, and where the lines of the head end in bare LF.
+
     Args:
         kind: WARC-Type.
         uri: WARC-Target-URI, or empty for none.
@@ -236,8 +300,11 @@ def _plain(
     if uri:
         headers.append(("WARC-Target-URI", uri))
     headers += extra
-    if kind != "warcinfo":
-        payload = block.partition(b"\r\n\r\n")[2] if content_type.startswith("application/http") else block
+    if not content_type.startswith("application/http"):
+        payload = None if kind == "warcinfo" else block
+    else:
+        payload = block.partition(b"\r\n\r\n")[2] if final_response(block) == block else None
+    if payload is not None:
         headers.append(("WARC-Payload-Digest", sha1(payload)))
     headers += [
         ("WARC-Block-Digest", sha1(block)),

@@ -33,32 +33,55 @@ class Exchange:
     """The payload without transfer and content coding; empty where that cannot be undone."""
     bytes: int
     """Length of the response on the wire."""
-    truncated: bool = False
+    truncated: str | None = None
+    """Why the response is not whole, in the words of WARC-Truncated: `length` cut by us, `disconnect` or `time` lost on
+    the way; or None."""
     replayed: bool = False
 
-    @staticmethod
-    def of_record(record: warc.Record) -> "Exchange":
-        """The exchange that an archive recorded."""
-        return Exchange(
-            request=b"",
-            response=b"",
-            status=record.status or 0,
-            content_type=record.content_type,
-            charset=record.charset,
-            location=record.location,
-            retry_after=record.retry_after,
-            body=record.body,
-            bytes=record.block_bytes,
-            truncated=record.truncated is not None,
-            replayed=True,
-        )
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was lost on the way; what we cut off ourselves is not lost."""
+        return self.truncated in (None, "length")
+
+
+def exchange_of(
+    response: bytes, *, request: bytes = b"", truncated: str | None = None, replayed: bool = False
+) -> Exchange:
+    """What raw bytes say, be they from the wire or from an archive; what they hold decides, not where they come from.
+
+    Raises:
+        ValueError: they do not begin with the status line of an HTTP response.
+    """
+    status_line, _, head = warc.final_response(response).partition(b"\r\n")
+    headers = http.client.parse_headers(io.BytesIO(head))
+    version, status, *_ = *status_line.split(None, 2), b"", b""
+    if not version.startswith(b"HTTP/"):
+        raise ValueError(f"a response begins with {status_line[:20]!r}")
+    try:
+        body = warc.payload_of(response)
+    except ValueError:
+        body = b""
+    media, _, parameters = (headers.get("Content-Type") or "").partition(";")
+    return Exchange(
+        request=request,
+        response=response,
+        status=int(status),
+        content_type=media.strip().lower(),
+        charset=warc.charset_of(parameters),
+        location=headers.get("Location"),
+        retry_after=headers.get("Retry-After"),
+        body=body,
+        bytes=len(response),
+        truncated=truncated,
+        replayed=replayed,
+    )
 
 
 class _Tee(io.RawIOBase):
     """A reader that remembers what was read from it."""
 
-    def __init__(self, source: Any) -> None:
-        self.source, self.seen = source, bytearray()
+    def __init__(self, source: Any, most_bytes: int) -> None:
+        self.source, self.seen, self.most_bytes = source, bytearray(), most_bytes
         self.deadline = time.monotonic() + LONGEST_ANSWER_SECONDS
 
     def readable(self) -> bool:
@@ -67,6 +90,8 @@ class _Tee(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if time.monotonic() > self.deadline:
             raise TimeoutError(f"the answer took more than {LONGEST_ANSWER_SECONDS:.0f} seconds")
+        if len(self.seen) > self.most_bytes:
+            raise OSError(f"the answer has a head without end, after {self.most_bytes:,} bytes")
         data = self.source.read1(len(buffer)) if hasattr(self.source, "read1") else self.source.read(len(buffer))
         buffer[: len(data)] = data
         self.seen += data
@@ -80,10 +105,18 @@ class _Tee(io.RawIOBase):
 class _Response(http.client.HTTPResponse):
     """A response that keeps its raw bytes in `wire.seen`."""
 
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.wire = _Tee(self.fp)
+    def __init__(self, sock: socket.socket, most_bytes: int) -> None:
+        super().__init__(sock, method="GET")
+        # A body is read up to `most_bytes` and the rest of a buffer; what goes far beyond is a head without end.
+        self.wire = _Tee(self.fp, most_bytes + 2 * READ_BYTES)
         self.fp = io.BufferedReader(self.wire)
+
+    def begin_final(self) -> None:
+        """Read the heads of the answer, past those of interim answers (RFC 9110, 15.2)."""
+        self.begin()
+        while self.status < 200 and self.status != http.client.SWITCHING_PROTOCOLS:
+            self.headers = self.msg = None  # type: ignore[assignment]  # `begin` reads only where there is no head yet
+            self.begin()
 
 
 def fetch(url: str, user_agent: str, timeout_seconds: float, most_bytes: int, port: int | None = None) -> Exchange:
@@ -97,7 +130,8 @@ def fetch(url: str, user_agent: str, timeout_seconds: float, most_bytes: int, po
         port: on 127.0.0.1, asked instead of the host that the address names.
 
     Raises:
-        OSError: no connection, no answer in time, or an answer that is not HTTP.
+        OSError: no connection, no answer in time, or an answer that is not HTTP. An answer that ends early is returned
+            with the reason in `truncated`.
     """
     parts = urlsplit(url)
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
@@ -118,36 +152,28 @@ def fetch(url: str, user_agent: str, timeout_seconds: float, most_bytes: int, po
 
 
 def _answer(connection: socket.socket, request: bytes, most_bytes: int) -> Exchange:
-    response = _Response(connection, method="GET")
+    response = _Response(connection, most_bytes)
     try:
-        response.begin()
-        while len(response.wire.seen) < most_bytes and response.read(READ_BYTES):
-            pass
-        truncated = len(response.wire.seen) >= most_bytes and not response.isclosed()
-        damaged = False
-    except http.client.IncompleteRead:
-        truncated, damaged = False, True
+        response.begin_final()
+        truncated = _read_body(response, most_bytes)
     except http.client.HTTPException as error:
         raise OSError(f"no HTTP answer: {type(error).__name__} {error}") from error
     finally:
         raw = bytes(response.wire.seen)
         response.close()
-    if damaged:
-        raise OSError(f"the answer ended early, after {len(raw):,} bytes")
+    return exchange_of(raw, request=request, truncated=truncated)
+
+
+def _read_body(response: _Response, most_bytes: int) -> str | None:
+    """Read up to the end of the answer or the limit; returns why it is not whole, as `Exchange.truncated` says it."""
     try:
-        body = warc.payload_of(raw)
-    except ValueError:
-        body = b""
-    media, _, parameters = (response.headers.get("Content-Type") or "").partition(";")
-    return Exchange(
-        request=request,
-        response=raw,
-        status=response.status,
-        content_type=media.strip().lower(),
-        charset=warc.charset_of(parameters),
-        location=response.headers.get("Location"),
-        retry_after=response.headers.get("Retry-After"),
-        body=body,
-        bytes=len(raw),
-        truncated=truncated,
-    )
+        while len(response.wire.seen) < most_bytes and response.read(READ_BYTES):
+            pass
+    except TimeoutError:
+        return "time"
+    except (http.client.HTTPException, OSError):
+        return "disconnect" if len(response.wire.seen) < most_bytes else "length"
+    # `read` says nothing when fewer bytes come than Content-Length promised: it closes, with the rest in `length`.
+    if response.isclosed():
+        return "disconnect" if response.length else None
+    return "length" if len(response.wire.seen) >= most_bytes else None

@@ -12,7 +12,7 @@ from libertas.errors import UsageError
 from libertas.gather import crawl as crawler
 from libertas.gather import warc
 from libertas.gather.config import CrawlConfig
-from libertas.gather.crawl import ARCHIVE, crawl
+from libertas.gather.crawl import ARCHIVE, SECONDS, crawl
 from libertas.lineage.manifest import read_manifest
 
 
@@ -138,6 +138,112 @@ def test_a_killed_crawl_goes_on_and_ends_with_the_records_of_an_unbroken_one(
     assert read_manifest(out).counts == read_manifest(tmp_path / "whole").counts
 
 
+def interrupted(site: Site, out: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> list[str]:
+    """Start a crawl that is killed after so many responses; returns what was asked for."""
+    real, left = crawler._record, iter(range(after))
+
+    def dying(state: Any, url: str, exchange: Any) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        real(state, url, exchange)
+
+    site.asked.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(crawler, "_record", dying)
+        with pytest.raises(KeyboardInterrupt):
+            crawl(config(site, out))
+    asked = list(site.asked)
+    site.asked.clear()
+    return asked
+
+
+def test_a_response_that_cannot_be_decoded_does_not_make_a_resumed_crawl_fetch_again_what_lies_behind_it(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.raw["/b"] = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: br\r\n\r\n\x00\x01\x02"
+    asked = interrupted(site, tmp_path / "c", monkeypatch, after=5)
+    assert asked[:5] == ["/robots.txt", "/", "/b", "/a", "/chunked"]
+    out = crawl(config(site, tmp_path / "c"))
+    assert set(asked[:5]).isdisjoint(site.asked)
+    lost = [r for r in warc.records(out / ARCHIVE) if isinstance(r, warc.Lost)]
+    assert [(r.uri, r.drop.reason) for r in lost] == [(f"{site.url}b", "content coding cannot be undone")]
+    site.times.clear()
+    assert read_manifest(out).counts == read_manifest(crawl(config(site, tmp_path / "whole"))).counts
+
+
+def test_the_limit_of_minutes_counts_what_was_spent_before_an_interruption(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(site, tmp_path / "c", monkeypatch, after=5)
+    clock = tmp_path / "c.partial" / SECONDS
+    assert 0 < float(clock.read_text(encoding="utf-8")) < 60
+    clock.write_text("1799.5", encoding="utf-8")
+    monkeypatch.setattr(crawler, "_wait", lambda *_: 1.0)
+    out = crawl(config(site, tmp_path / "c"))
+    assert site.asked == []
+    counts = read_manifest(out).counts
+    assert (counts["stopped"], counts["pages"]) == ("reached the limit of 30 minutes", 4)
+    assert [p.name for p in out.iterdir() if p.name == SECONDS] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 10000\r\n\r\n<html><p>fiftee",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\nf\r\n<html><p>fiftee\r\n1",
+    ],
+)
+def test_an_answer_that_the_server_cut_short_is_recorded_as_cut_and_is_no_page(
+    site: Site, tmp_path: Path, answer: bytes
+) -> None:
+    site.raw["/deep"] = answer
+    out = crawl(config(site, tmp_path / "c"))
+    assert {r.uri.removeprefix(site.url): r.truncated for r in responses(out) if r.truncated} == {"deep": "disconnect"}
+    counts = read_manifest(out).counts
+    assert (counts["pages"], counts["failed"]) == (7, 1)
+
+
+def test_a_site_whose_only_page_is_cut_short_gives_no_page(site: Site, tmp_path: Path) -> None:
+    site.raw["/"] = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\nfifteen bytes.."
+    with pytest.raises(UsageError, match=r"gave no page: http://127\.0\.0\.1:\d+/ ended early, after 57 bytes"):
+        crawl(config(site, tmp_path / "c"))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
+        b"HTTP/1.0 200 OK\nContent-Type: text/html\n\n",
+        b"HTTP/1.1 100 Continue\n\nHTTP/1.0 200 OK\nContent-Type: text/html\n\n",
+    ],
+)
+def test_the_final_answer_counts_and_the_record_keeps_what_came_over_the_wire(
+    site: Site, tmp_path: Path, head: bytes
+) -> None:
+    page = b"<html><p>One.</p>\r\n\r\n<a href='/unlinked'>two</a>"
+    site.raw["/deep"] = head + page
+    out = crawl(config(site, tmp_path / "c"))
+    (found,) = [r for r in responses(out) if r.uri.endswith("/deep")]
+    assert (found.status, found.content_type, found.body) == (200, "text/html", page)
+    assert warc.read_record(out / ARCHIVE, found.ref) == page
+    raw = gzip.decompress((out / ARCHIVE).read_bytes()[found.ref.offset :][: found.ref.length])
+    assert raw.endswith(b"\r\n\r\n" + head + page + b"\r\n\r\n")
+    assert "/unlinked" in site.asked
+    assert read_manifest(out).counts["pages"] == 9
+    with (out / ARCHIVE).open("rb") as file:
+        for record in WarcioIterator(file, check_digests="raise"):
+            record.raw_stream.read()
+
+
+@pytest.mark.timeout(60)
+def test_interim_answers_without_end_are_given_up(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.raw["/deep"] = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20_000
+    out = crawl(config(site, tmp_path / "c", response_megabytes=0.1))
+    assert read_manifest(out).counts["failed"] == 1
+
+
 def test_a_finished_crawl_is_not_made_again(site: Site, tmp_path: Path) -> None:
     crawl(config(site, tmp_path / "c"))
     asked = len(site.asked)
@@ -164,6 +270,60 @@ def test_robots_txt_that_is_absent_allows_and_one_that_is_broken_forbids(
         with pytest.raises(UsageError, match="does not allow"):
             crawl(config(site, tmp_path / "c"))
     assert ("/" in site.asked) is allowed
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "allowed"),
+    [
+        ("User-agent: *\nDisallow: /*.gif$", "/a.gif", False),
+        ("User-agent: *\nDisallow: /*.gif$", "/a.gif?b", True),
+        ("User-agent: *\nDisallow: /a*c", "/abbc/d", False),
+        ("User-agent: *\nDisallow: /a$", "/ab", True),
+        ("User-agent: *\nDisallow: /\nAllow: /open/", "/open/a", True),
+        ("User-agent: *\nAllow: /\nDisallow: /shut/", "/shut/a", False),
+        ("User-agent: *\nDisallow: /a\nAllow: /a", "/a", True),
+        ("User-agent: *\nDisallow: /a\n\nUser-agent: *\nDisallow: /b", "/b", False),
+        ("User-agent: libertas\nDisallow: /a\n\nUser-agent: Libertas\nDisallow: /b", "/b", False),
+        ("User-agent: *\nDisallow: /\n\nUser-agent: libertas\nDisallow: /b", "/a", True),
+        ("User-agent: *\nDisallow: /\n\nUser-agent: libertas\nDisallow:", "/a", True),
+        ("User-agent: other\nUser-agent: libertas\nDisallow: /a", "/a", False),
+        ("User-agent: libertas/0.1\nDisallow: /a", "/a", False),
+        ("User-agent: crawler\nDisallow: /\n\nUser-agent: research\nDisallow: /", "/a", True),
+        ("User-agent: *\nDisallow: /%7Ea", "/~a", False),
+        ("\ufeffUser-agent: *\nDisallow: /a # not this", "/a", False),
+        ("<html>what is this?</html>", "/a", True),
+    ],
+)
+def test_robots_txt_is_read_as_rfc_9309_says(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rules: str, path: str, allowed: bool
+) -> None:
+    monkeypatch.setitem(PAGES, path, b"<html>Here</html>")
+    site.robots = rules.encode()
+    if allowed:
+        crawl(CrawlConfig(url=site.url + path[1:], out=tmp_path / "c", delay=0, pages=1))
+    else:
+        with pytest.raises(UsageError, match=r"robots\.txt does not allow"):
+            crawl(CrawlConfig(url=site.url + path[1:], out=tmp_path / "c", delay=0, pages=1))
+    assert (path in site.asked) is allowed
+
+
+def test_the_crawl_delay_of_our_own_group_is_ours(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.robots = b"User-agent: *\nCrawl-delay: 9\n\nUser-agent: libertas\nDisallow: /x\nCrawl-delay: 7\n"
+    slept: list[float] = []
+    monkeypatch.setattr(crawler.time, "sleep", slept.append)
+    crawl(config(site, tmp_path / "c", pages=1))
+    assert [round(s) for s in slept if s > 0.5] == [7]
+
+
+def test_a_crawl_delay_longer_than_the_time_left_ends_the_crawl(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.robots = b"User-agent: *\nCrawl-delay: 86400\n"
+    slept: list[float] = []
+    monkeypatch.setattr(crawler.time, "sleep", slept.append)
+    with pytest.raises(UsageError, match="gave no page: reached the limit of 30 minutes"):
+        crawl(config(site, tmp_path / "c"))
+    assert max(slept) == 0
 
 
 def test_crawl_delay_of_the_site_wins_over_a_shorter_one(

@@ -1,5 +1,6 @@
 """Archives to a corpus: nothing vanishes, and workers change nothing."""
 
+import os
 from collections import Counter
 from gzip import decompress
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from libertas.corpus import Corpus
 from libertas.document import document_id
 from libertas.errors import UsageError
-from libertas.gather import warc
+from libertas.gather import documents, warc
 from libertas.gather.config import GatherConfig
 from libertas.gather.documents import DROPS, gather
 from libertas.lineage.walk import source_files
@@ -20,10 +21,11 @@ DATE = "2026-01-31T12:00:00Z"
 PAGE = "<html><head><title>Bottles {n}</title></head><body><p>There are {n} green bottles standing on the wall.</p>"
 
 
-def response(uri: str, body: str, status: str = "200 OK", kind: str = "text/html") -> bytes:
+def response(uri: str, body: str, status: str = "200 OK", kind: str = "text/html", truncated: str = "") -> bytes:
     http = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n\r\n{body}".encode()
     identifier = warc.record_id("response", uri, body)
-    return warc.written("response", uri, DATE, identifier, "application/http; msgtype=response", http)
+    cut = (("WARC-Truncated", truncated),) if truncated else ()
+    return warc.written("response", uri, DATE, identifier, "application/http; msgtype=response", http, cut)
 
 
 def archive(folder: Path, pages: int = 3, name: str = "a.warc.gz") -> Path:
@@ -88,6 +90,62 @@ def test_a_document_says_where_it_comes_from(tmp_path: Path) -> None:
     }
     assert (last.text, last.meta["language"]) == ("x = 1\n", "code")
     assert source_files(tmp_path / "c") == {"a.warc.gz": [path]}
+
+
+def test_a_page_that_was_cut_off_on_the_way_is_no_document_but_one_cut_at_a_length_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.warc.gz"
+    cuts = ("", "length", "disconnect", "time")
+    path.write_bytes(b"".join(response(f"http://a.example/{c}", PAGE.format(n=c), truncated=c) for c in cuts))
+    corpus = made(tmp_path / "c", path)
+    assert [(d.meta["url"], d.meta.get("truncated")) for d in corpus] == [
+        ("http://a.example/", None),
+        ("http://a.example/length", "length"),
+    ]
+    rows = pq.read_table(tmp_path / "c" / DROPS).to_pylist()
+    assert [(r["uri"], r["reason"], r["value"]) for r in rows] == [
+        ("http://a.example/disconnect", "cut off on the way", "disconnect"),
+        ("http://a.example/time", "cut off on the way", "time"),
+    ]
+
+
+def test_records_that_are_truncated_or_damaged_are_told_of_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, torn = archive(tmp_path, name="whole.warc.gz"), archive(tmp_path, name="a[red]b.warc.gz")
+    page = response("http://a.example/1", PAGE.format(n=1))
+    whole.write_bytes(whole.read_bytes()[: -len(page) + 20])
+    made(tmp_path / "c", whole)
+    assert capsys.readouterr().err == ""
+    made(tmp_path / "d", torn)
+    where = tmp_path / "d" / DROPS
+    assert capsys.readouterr().err == (f"1 record of a[red]b.warc.gz was truncated or damaged; reasons in {where}\n")
+    bad = tmp_path / "bad.warc.gz"
+    broken = bytearray(page)
+    broken[len(page) // 2] ^= 0xFF
+    bad.write_bytes(response("http://a.example/2", PAGE.format(n=2)) + bytes(broken) + page[:-20])
+    made(tmp_path / "e", torn, bad)
+    assert capsys.readouterr().err.startswith(
+        "3 records of 2 archives (a[red]b.warc.gz first) were truncated or damaged"
+    )
+
+
+def test_the_count_of_a_language_is_its_own_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "identify", lambda _: ("records", 1.0))
+    counts = made(tmp_path / "c", archive(tmp_path)).manifest.counts
+    assert counts["languages"] == {"code": 1, "records": 3}
+    assert counts["documents"] == {"in": 12, "out": 4, "dropped": 8}
+
+
+def test_an_archive_whose_name_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.warc.gz")
+    try:
+        archive(tmp_path).rename(path)
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    with pytest.raises(UsageError, match=r"caf\\xe9\.warc\.gz has a name that is not valid UTF-8; .*; rename it"):
+        made(tmp_path / "c", path)
 
 
 def test_workers_change_no_byte_of_the_corpus(tmp_path: Path) -> None:

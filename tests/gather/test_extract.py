@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libertas.document import Drop
-from libertas.gather.extract import Extracted, extract, normalize
+from libertas.gather.extract import UP_TO_MANY_MARKS, Extracted, extract, normalize
 from libertas.gather.language import identify
 
 PARAGRAPH = "The quick brown fox jumps over the lazy dog while the other animals of the forest are looking at it. "
@@ -125,3 +125,18 @@ def test_a_hostile_tree_keeps_its_text_and_takes_no_quadratic_path() -> None:
 )
 def test_the_language_of_a_text_is_named(text: str, language: str) -> None:
     assert identify(text)[0] == language
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "body", ["a" + " " * 400_000 + "b", "a" + " \t\t" * 100_000 + "b", "a" + "\u0301\u0316" * 400_000]
+)
+def test_a_hostile_page_does_not_hold_the_reader(body: str) -> None:
+    assert text_of(f"<html><body><pre>{body}</pre></body></html>")[0] in "aá"
+
+
+@given(st.text(alphabet="ae\u0301\u0316\u0308\u09c7\u09be\u1100\u1161\u11a8\u2026. ", max_size=60))
+def test_normalizing_in_pieces_is_normalizing(text: str) -> None:
+    pieces = UP_TO_MANY_MARKS.findall(text)
+    assert "".join(pieces) == text
+    assert "".join(unicodedata.normalize("NFC", p) for p in pieces) == unicodedata.normalize("NFC", text)

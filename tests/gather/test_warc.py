@@ -110,6 +110,51 @@ def test_the_payload_is_what_remains_when_coding_is_off_or_was_never_on(headers:
     assert warc.payload_of(f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n".encode() + body) == PAGE
 
 
+@pytest.mark.parametrize(
+    ("http", "payload"),
+    [
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\nyes", b"yes"),
+        (b"HTTP/1.1 100\r\n\r\nHTTP/1.1 103 Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\nyes", b"yes"),
+        (b"HTTP/1.0 200 OK\nA: b\n\nyes\r\n\r\nno", b"yes\r\n\r\nno"),
+        (b"HTTP/1.0 200 OK\nTransfer-Encoding: chunked\n\n3\r\nyes\r\n0\r\n\r\n", b"yes"),
+        (b"HTTP/1.0 200 OK\r\nA: b\n\r\nyes", b"yes"),
+        (b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nyes", b"HTTP/1.1 100 Continue\r\n\r\nyes"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\nyes", b"yes"),
+    ],
+)
+def test_the_payload_is_that_of_the_final_answer_whatever_ends_its_lines(http: bytes, payload: bytes) -> None:
+    assert warc.payload_of(http) == payload
+
+
+def test_a_text_that_begins_like_an_interim_answer_is_left_as_it_is(tmp_path: Path) -> None:
+    text = b"HTTP/1.1 100 Continue\n\nis what a server says.\n"
+    (record,) = warc.records(saved(tmp_path, resource(text)))
+    assert isinstance(record, Record)
+    assert record.body == text
+
+
+def test_the_payload_digest_is_that_of_the_body_as_it_was_sent_and_absent_where_readers_disagree() -> None:
+    chunked = b"5\r\nhello\r\n0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    record = gzip.decompress(warc.written("response", "http://a/", DATE, "urn:uuid:1", HTTP, head + chunked))
+    assert f"\r\nWARC-Payload-Digest: {warc.sha1(chunked)}\r\n".encode() in record
+    for odd in (b"HTTP/1.1 100 Continue\r\n\r\n" + head, head.replace(b"\r\n", b"\n")):
+        record = gzip.decompress(warc.written("response", "http://a/", DATE, "urn:uuid:1", HTTP, odd + chunked))
+        assert b"WARC-Payload-Digest" not in record
+        assert f"\r\nWARC-Block-Digest: {warc.sha1(odd + chunked)}\r\n".encode() in record
+
+
+def test_an_archive_is_unbroken_up_to_where_the_file_is_torn_not_where_a_body_is_odd(tmp_path: Path) -> None:
+    members = [resource(b"one"), response(b"\x00\x01\x02", headers="Content-Encoding: br"), response(PAGE)]
+    stored = list(warc.unbroken(saved(tmp_path, *members, members[0][:-9])))
+    assert [(r.type, r.end) for r in stored] == [
+        ("resource", len(members[0])),
+        ("response", len(members[0] + members[1])),
+        ("response", len(b"".join(members))),
+    ]
+    assert stored[1].block.endswith(b"\r\n\r\n\x00\x01\x02")
+
+
 def test_a_body_in_an_unknown_coding_is_lost_with_its_address(tmp_path: Path) -> None:
     path = saved(tmp_path, resource(b"fine"), response(b"\x00\x01\x02", headers="Content-Encoding: br"))
     lost = list(warc.records(path))[1]

@@ -43,6 +43,8 @@ class Site:
     times: Counter[str] = field(default_factory=Counter)
     robots: bytes = ROBOTS
     robots_status: int = 200
+    raw: dict[str, bytes] = field(default_factory=dict)
+    """Answers that are sent as they stand, before the connection is closed."""
 
     @property
     def url(self) -> str:
@@ -62,6 +64,9 @@ def site() -> Iterator[Site]:
             state.times[self.path] += 1
             if self.path == "/robots.txt":
                 self.answer(state.robots_status, state.robots, "text/plain")
+            elif self.path in state.raw:
+                self.wfile.write(state.raw[self.path])
+                self.close_connection = True
             elif self.path in REDIRECTS:
                 self.answer(302, b"", "text/html", ("Location", REDIRECTS[self.path]))
             elif self.path == "/busy" and state.times["/busy"] == 1:
