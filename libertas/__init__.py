@@ -2,8 +2,11 @@
 
 Every stage is a function from a frozen config to an artifact; `make` finds the function for a config:
 
+    from pathlib import Path
     from libertas import GatherConfig, make
-    corpus = make(GatherConfig(archives=(Path("pages.warc.gz"),), out=Path("corpus")))
+
+    if __name__ == "__main__":  # worker processes import the script again
+        corpus = make(GatherConfig(archives=(Path("pages.warc.gz"),), out=Path("corpus")))
 
 The functions themselves carry the names of their rooms, as in `from libertas.train.loop import train`.
 

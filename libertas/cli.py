@@ -13,15 +13,12 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from libertas.errors import LibertasError, UsageError
-from libertas.stages import STAGES, Stage
+from libertas.stages import CRAWL_AND_PACK, STAGES, Stage, command_of
 
 ABOUT = """libertas: an open laboratory for language models.
 
 From raw web archives to a trained, scored and traceable model. Any score or generated word can be asked "why?".
 Start with `libertas demo`; every command explains itself with --help."""
-
-CRAWL_AND_PACK = ("crawl", "pack")
-"""Stages that are commands below `gather`: they make the archives that it reads."""
 
 
 def _stage_command(name: str, stage: Stage) -> Callable[..., None]:
@@ -158,12 +155,18 @@ def _epilogue(examples: Iterable[str]) -> str:
 def make_app() -> App:
     """All commands."""
     settings = Parameter(consume_multiple=True, negative=())
-    app = App(name="libertas", help=ABOUT, help_format="plaintext", default_parameter=settings)
+    app = App(
+        name="libertas",
+        help=ABOUT,
+        help_format="plaintext",
+        default_parameter=settings,
+        suppress_keyboard_interrupt=False,  # `main` says in one line what to do next
+    )
     app.version_flags = ["--version"]
     app["--help"].group = app["--version"].group = "Options"
     gather = App(name="gather", sort_key=0)
     for place, (name, stage) in enumerate(STAGES.items()):
-        usage = f"Usage: libertas {'gather ' if name in CRAWL_AND_PACK else ''}{name} {stage.usage} [OPTIONS]"
+        usage = f"Usage: {command_of(name)} {stage.usage} [OPTIONS]"
         command = _stage_command(name, stage)
         if name == "gather":
             gather.default(command)
@@ -187,12 +190,26 @@ def with_positionals(words: list[str]) -> list[str]:
     return [*words[:depth], f"--{stage.positional.replace('_', '-')}", *words[depth:]]
 
 
+def _require_utf8(word: str) -> None:
+    """Refuse an argument with other bytes: no manifest or page could hold it."""
+    raw = os.fsencode(word)
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"the argument {raw.decode(errors='backslashreplace')} is not UTF-8; expected UTF-8; rename the file, or "
+            "save the text as UTF-8"
+        ) from error
+
+
 def _explain_os_error(error: OSError) -> str:
     name = f"{error.filename}: " if error.filename else ""
     if error.errno == errno.ENOSPC:
         return f"{name}the disk is full; free some space or choose another --out, then run the same command again"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"{name}cannot be written here ({os.strerror(error.errno)}); choose an --out that you may write to"
+    if error.errno in (errno.ENOTDIR, errno.ENOENT):
+        return f"{name}{error.strerror}; check every folder of this path, or choose another --out"
     return f"{name}{error.strerror or error}"
 
 
@@ -200,6 +217,8 @@ def main(words: Iterable[str] | None = None) -> None:
     """Run the command line; every foreseen failure is one line on standard error and a non-zero exit status."""
     given = list(sys.argv[1:] if words is None else words)
     try:
+        for word in given:
+            _require_utf8(word)
         make_app()(with_positionals(given), print_error=False, exit_on_error=False)
     except CycloptsError as error:
         message = " ".join(str(error).split())
@@ -212,6 +231,8 @@ def main(words: Iterable[str] | None = None) -> None:
         sys.exit(141)
     except OSError as error:
         _fail(_explain_os_error(error), 1)
+    except MemoryError:
+        _fail("there is not enough memory for this; choose smaller settings, or less data at a time", 1)
     except KeyboardInterrupt as stop:
         _fail(str(stop) or "stopped; the same command continues or starts over", 130)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from libertas.document import Document
 from libertas.errors import BrokenLineage, UsageError
-from libertas.lineage.manifest import Manifest, read_manifest
+from libertas.lineage.manifest import Manifest, named, read_manifest
 
 FRAME_BYTES = 256 * 1024
 SHARD_BYTES = 1 << 30
@@ -114,7 +114,7 @@ class Corpus:
         """
         manifest = read_manifest(path)
         if manifest.kind != "corpus":
-            raise UsageError(f"{path} is a {manifest.kind}; expected a corpus made by `libertas gather` or `mix`")
+            raise UsageError(f"{path} is {named(manifest.kind)}; expected a corpus made by `libertas gather` or `mix`")
         if not (path / part / "documents.npy").exists():
             parts = sorted(p.parent.name for p in path.glob("*/documents.npy")) or ["."]
             raise UsageError(f"{path} has no part {part!r}; it has {', '.join(parts)}")

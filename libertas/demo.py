@@ -5,6 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from libertas.errors import UsageError
 from libertas.lab import Step, Tables, plan, read_lab, run_steps
 from libertas.lineage.manifest import read_manifest
@@ -19,8 +21,10 @@ def demo(into: Path, warc: tuple[Path, ...], steps: int | None, fresh: bool) -> 
     """Run the demo in the folder `into`; finished stages are reused."""
     started = time.monotonic()
     tables = demo_tables(warc, steps)
-    say(f"[bold]libertas demo[/bold] in {into}/: {len(tables)} kinds of stages, about five minutes, offline")
-    run_steps(plan(tables, into, FIRST_LAB.name), fresh=fresh, after=_show)
+    steps_planned = plan(tables, into, FIRST_LAB.name)
+    place = escape(str(into))
+    say(f"[bold]libertas demo[/bold] in {place}/: {len(tables)} kinds of stages, about five minutes, offline")
+    run_steps(steps_planned, fresh=fresh, after=_show)
     _closing_screen(into, time.monotonic() - started)
 
 
@@ -28,7 +32,7 @@ def demo_tables(warc: tuple[Path, ...] = (), steps: int | None = None) -> Tables
     """The tables of the first lab, changed for archives of one's own and for a number of steps.
 
     Raises:
-        UsageError: an archive does not exist.
+        UsageError: an archive does not exist or is no plain file.
     """
     tables = read_lab(FIRST_LAB)
     if steps is not None:
@@ -36,7 +40,8 @@ def demo_tables(warc: tuple[Path, ...] = (), steps: int | None = None) -> Tables
     if warc:
         for path in warc:
             if not path.is_file():
-                raise UsageError(f"{path} does not exist; expected a WARC file")
+                what = "is a directory" if path.is_dir() else "is no plain file" if path.exists() else "does not exist"
+                raise UsageError(f"{path} {what}; expected a WARC file such as pages.warc.gz")
         del tables["crawl"], tables["pack"]
         tables["gather"] = {"archives": [str(p.resolve()) for p in warc], "component": "web", "out": "corpora/web"}
         for stage in ("curate", "mix"):
@@ -54,16 +59,17 @@ def _show(step: Step, result: Any) -> None:
 
 def _closing_screen(into: Path, seconds: float) -> None:
     run = read_manifest(into / "run").counts
+    place = escape(str(into))
     stdout.print(
-        f"\n[bold]Done in {seconds / 60:.1f} minutes.[/bold] Everything is in {into}/:\n"
-        f"  {into}/report/report.html   open this: curves, scores, drops, lineage, a paragraph with clickable spans\n"
-        f"  {into}/mix                  the corpus;  {into}/decisions  why documents are in or out\n"
-        f"  {into}/run                  the model: {run['parameters']:,} parameters, {run['steps']:,} steps, "
+        f"\n[bold]Done in {seconds / 60:.1f} minutes.[/bold] Everything is in {place}/:\n"
+        f"  {place}/report/report.html   open this: curves, scores, drops, lineage, a paragraph with clickable spans\n"
+        f"  {place}/mix                  the corpus;  {place}/decisions  why documents are in or out\n"
+        f"  {place}/run                  the model: {run['parameters']:,} parameters, {run['steps']:,} steps, "
         f"weights {run['weights'][:11]}\n"
         f"Type next:\n"
-        f"  libertas show {into}                                       the lineage of everything\n"
-        f"  libertas verify {into}                                     every byte, hashed again\n"
-        f'  libertas generate {into}/run --prompt "def " --out my-text  let the model write\n'
-        f"  libertas trace my-text --index {into}/index --out my-trace ask it why\n"
+        f"  libertas show {place}                                       the lineage of everything\n"
+        f"  libertas verify {place}                                     every byte, hashed again\n"
+        f'  libertas generate {place}/run --prompt "def " --out my-text  let the model write\n'
+        f"  libertas trace my-text --index {place}/index --out my-trace ask it why\n"
         f"  libertas demo --warc FILE.warc.gz --into mine              the same with your own pages"
     )

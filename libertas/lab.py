@@ -2,7 +2,7 @@
 
 A table is named after its stage, `[train]`, or after its stage and a name of your choice, `[gather.web]`, where a stage
 runs more than once. Stages run in the order in which they first appear. Paths are relative to the folder that the lab
-runs in. What already exists with the same fingerprint is reused.
+runs in (words such as `python:source` are no paths). What already exists with the same fingerprint is reused.
 """
 
 import dataclasses
@@ -16,15 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from libertas.errors import DifferentArtifact, UsageError
 from libertas.lineage.artifact import PARTIAL
 from libertas.lineage.manifest import is_artifact, read_manifest
 from libertas.lineage.walk import brief
 from libertas.spelling import nearest
-from libertas.stages import STAGES, Stage
-from libertas.terminal import say
+from libertas.stages import STAGES, Stage, command_of
+from libertas.terminal import printable, say
 
 Tables = dict[str, Any]
+
+WORDS = "python:"
+"""How texts begin that stand where a path may stand and are none, such as `python:source`."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,15 @@ def read_lab(path: Path) -> Tables:
     """The tables of a lab file.
 
     Raises:
-        UsageError: the file is absent or not TOML.
+        UsageError: the file is absent, a directory, or not TOML.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UsageError(f"{path} does not exist; expected a lab file such as labs/first.toml")
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory; expected a lab file such as labs/first.toml")
     try:
-        return tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # bad TOML, bad UTF-8, numbers and nesting beyond all bounds
         raise UsageError(f"{path} is not TOML: {error}; mend the file") from error
 
 
@@ -60,10 +67,14 @@ def plan(tables: Tables, into: Path, source: str) -> list[Step]:
         source: the file's name, for errors.
 
     Raises:
-        UsageError: an unknown table or key, or a value of the wrong type; file, table, key and the nearest right
-            spelling are named.
+        UsageError: `into` is a file, there is no table, an unknown table or key, or a value of the wrong type; file,
+            table, key and the nearest right spelling are named.
     """
     steps = []
+    if into.exists() and not into.is_dir():
+        raise UsageError(f"{into} is a file; expected a folder to run in; name another one with --into")
+    if not tables:
+        raise UsageError(f"{source} has no tables; expected one per stage, such as [gather]; see labs/first.toml")
     for name, table in tables.items():
         if name not in STAGES:
             raise UsageError(f"{source}: there is no stage {name!r} for the table [{name}]; {nearest(name, STAGES)}")
@@ -75,12 +86,14 @@ def plan(tables: Tables, into: Path, source: str) -> list[Step]:
         fields = {f.name for f in dataclasses.fields(stage.config_type())}
         named = bool(table) and all(isinstance(v, dict) and k not in fields for k, v in table.items())
         for title, settings in ((f"{name}.{k}", v) for k, v in table.items()) if named else ((name, table),):
-            steps.append(Step(title, stage, build(stage.config_type(), settings, into, f"{source} [{title}]")))
+            steps.append(Step(title, stage, build(name, settings, into, f"{source} [{title}]")))
     return steps
 
 
-def build(config: type[Any], settings: Mapping[str, Any], into: Path, place: str) -> Any:
-    """A config dataclass from plain TOML values; `place` is named in errors."""
+def build(name: str, settings: Mapping[str, Any], into: Path, place: str) -> Any:
+    """The settings of the stage `name` from plain TOML values; `place` is named in errors."""
+    stage = STAGES[name]
+    config = stage.config_type()
     hints = typing.get_type_hints(config)
     known = {f.name: f for f in dataclasses.fields(config)}
     for key in settings:
@@ -89,8 +102,10 @@ def build(config: type[Any], settings: Mapping[str, Any], into: Path, place: str
     for key, field in known.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and key not in settings:
-            raise UsageError(f"{place}: {key} is missing; add it (`libertas {place.split('[')[-1][:-1]} --help`)")
+            raise UsageError(f"{place}: {key} is missing; add it (`{command_of(name)} --help`)")
     values = {k: _convert(v, hints[k], into, f"{place}: {k}") for k, v in settings.items()}
+    for key in values.keys() & set(stage.text_paths):
+        values[key] = tuple(text if text.startswith(WORDS) else str(into / text) for text in values[key])
     try:
         return config(**values)
     except UsageError as error:
@@ -148,7 +163,8 @@ def run_steps(steps: list[Step], fresh: bool = False, after: Callable[[Step, Any
             present = False
             result = step.stage.call(step.config)
         took = "reused" if present else f"{time.monotonic() - started:.1f} s"
-        say(f"  [bold]{step.title:{width}}[/bold]  {took:>8}  {brief(read_manifest(step.config.out))}")
+        title = escape(printable(f"{step.title:{width}}"))
+        say(f"  [bold]{title}[/bold]  {took:>8}  {brief(read_manifest(step.config.out))}")
         if after:
             after(step, result)
 

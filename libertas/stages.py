@@ -1,7 +1,7 @@
 """The stages by name: where their settings and their functions live. The command line and lab files both read this."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any
 
@@ -24,6 +24,8 @@ class Stage:
     """The setting that words without a flag fill."""
     examples: tuple[str, ...]
     """Commands that work as written."""
+    text_paths: tuple[str, ...] = ()
+    """Settings that are text and may name files: a lab file reads them as paths, but for words as `python:source`."""
     render: str | None = None
     """`module:function` from the stage's result to what the terminal shows."""
 
@@ -33,7 +35,15 @@ class Stage:
         return found
 
     def call(self, config: Any) -> Any:
-        """Run it."""
+        """Run it.
+
+        Raises:
+            UsageError: a whole number does not fit into 64 bits, so that no manifest could hold it.
+        """
+        for field in fields(config):
+            value = getattr(config, field.name)
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise UsageError(f"{field.name} is {value}; expected a whole number from -2^63 to 2^63 - 1")
         return _load(self.function)(config)
 
     def rendered(self, result: Any) -> Iterable[Any]:
@@ -47,6 +57,15 @@ class Stage:
 def _load(place: str) -> Any:
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)
+
+
+CRAWL_AND_PACK = ("crawl", "pack")
+"""Stages that are commands below `gather`: they make the archives that it reads."""
+
+
+def command_of(stage: str) -> str:
+    """What to type for a stage: `libertas train`, `libertas gather crawl`."""
+    return f"libertas gather {stage}" if stage in CRAWL_AND_PACK else f"libertas {stage}"
 
 
 STAGES: dict[str, Stage] = {
@@ -67,6 +86,7 @@ STAGES: dict[str, Stage] = {
         summary="Put local text files into a WARC file, so that they can always be read again.",
         usage="PATH... --out DIR",
         positional="paths",
+        text_paths=("paths",),
         examples=("libertas gather pack notes/ --suffixes .md .txt --out archives/notes",),
     ),
     "gather": Stage(

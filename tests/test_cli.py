@@ -1,8 +1,10 @@
 """The command line as a person meets it: help without torch, one line for every mistake, and exit statuses."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ COMMANDS = [
 
 
 def libertas(*words: object, **options: object) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "libertas.cli", *map(str, words)]
+    program = [sys.executable, "-m", "libertas.cli", *(w if isinstance(w, bytes) else str(w) for w in words)]
     return subprocess.run(program, capture_output=True, text=True, check=False, timeout=120, **options)  # type: ignore[call-overload]
 
 
@@ -71,9 +73,18 @@ def test_plain_words_fill_the_main_setting() -> None:
         (["show", "gone"], ["gone does not exist"]),
         (["run", "gone.toml"], ["gone.toml does not exist"]),
         (["demo", "--warc", "gone.warc"], ["gone.warc does not exist"]),
+        (["demo", "--warc", "."], [". is a directory", "expected a WARC file"]),
+        (["demo", "--steps", "0"], ["[train]: steps is 0"]),
+        (["run", "."], [". is a directory", "expected a lab file"]),
+        (["run", b"caf\xe9.toml"], ["the argument caf\\xe9.toml is not UTF-8"]),
+        (["generate", "run", "--prompt", b"\xff", "--out", "o"], ["the argument \\xff is not UTF-8"]),
+        (["train", "t", "--out", "o", "--beta2", "1"], ["beta2 is 1.0", "below 1"]),
+        (["gather", "pack", "/bin/sh", "--out", "/proc/x"], ["/proc/x", "choose another --out"]),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing_behind(tmp_path: Path, words: list[str], parts: list[str]) -> None:
+def test_a_mistake_is_one_line_and_leaves_nothing_behind(
+    tmp_path: Path, words: list[str | bytes], parts: list[str]
+) -> None:
     fails_with_one_line(libertas(*words, cwd=tmp_path), *parts)
     assert list(tmp_path.iterdir()) == []
 
@@ -148,3 +159,17 @@ def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path, small_disk: P
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     outcome = libertas("tokenize", tmp_path / "mix", "--vocabulary", 300, "--out", small_disk / "tokens")
     fails_with_one_line(outcome, "cannot be written here", "--out")
+
+
+def test_ctrl_c_is_one_line_with_status_130_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    small_corpus(tmp_path / "mix", count=3000)
+    program = [sys.executable, "-m", "libertas.cli", "tokenize", "mix", "--out", "tokens"]
+    process = subprocess.Popen(program, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "tokens.partial").exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "libertas: stopped; the same command continues or starts over\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["mix"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,42 @@ def test_a_dead_worker_is_an_error_that_says_what_to_do() -> None:
         list(map_ordered(die, range(10), workers=2))
 
 
+def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    lines = "from libertas.engine import map_ordered\nprint(list(map_ordered(abs, [-1, 2], workers=2)))\n"
+    script.write_text(lines)
+    outcome = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=60)
+    assert outcome.returncode == 1
+    said = next(line for line in outcome.stderr.splitlines() if line.startswith("libertas.errors.LibertasError: "))
+    assert "no worker process could start: each imports the calling script again" in said
+    assert '`if __name__ == "__main__":`' in said
+    first, second = lines.splitlines()
+    script.write_text(f"{first}\nif __name__ == '__main__':\n    {second}\n")
+    guarded = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=60)
+    assert (guarded.stdout, guarded.stderr) == ("[1, 2]\n", "")
+
+
+def test_ctrl_c_stops_the_parent_alone_whenever_it_comes() -> None:
+    for seconds in (0.0, 0.05, 0.2):  # while workers start, and while they work
+        parent = subprocess.Popen(
+            [sys.executable, __file__],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert parent.stdout is not None
+        assert parent.stderr is not None
+        assert parent.stdout.readline() == "starting\n"
+        time.sleep(seconds)
+        os.killpg(parent.pid, signal.SIGINT)
+        with parent.stdout, parent.stderr:
+            errors = parent.stderr.read()
+        parent.wait(timeout=60)
+        assert errors.count("Traceback") == 1, errors
+        assert errors.rstrip().endswith("KeyboardInterrupt")
+
+
 def test_an_exception_in_a_worker_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
         list(map_ordered(divmod_by_zero, range(4), workers=2))
@@ -60,6 +97,7 @@ def divmod_by_zero(number: int) -> int:
 def test_workers_end_when_their_parent_is_killed() -> None:
     parent = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
+    assert parent.stdout.readline() == "starting\n"
     worker = int(parent.stdout.readline())
     parent.kill()
     parent.wait()
@@ -75,6 +113,7 @@ def own_pid(number: int) -> int:
 
 
 if __name__ == "__main__":
+    print("starting", flush=True)
     results = map_ordered(own_pid, range(1000), workers=2)
     print(next(results), flush=True)
     time.sleep(60)

@@ -39,6 +39,8 @@ def planned(folder: Path, text: str) -> None:
         ("[mix]\ncorpora=['a']\nout='x'\nweights=[1]", r"\[mix\]: weights is \[1\]; expected a table"),
         ("train = 3", r"train is 3; expected a table \[train\]"),
         ("[train", r"my\.toml is not TOML"),
+        ("", r"my\.toml has no tables; expected one per stage, such as \[gather\]"),
+        ("[crawl.docs]\nout = 'x'", r"\[crawl\.docs\]: url is missing; add it \(`libertas gather crawl --help`\)"),
     ],
 )
 def test_a_mistake_names_file_table_key_and_the_next_step(tmp_path: Path, text: str, message: str) -> None:
@@ -49,6 +51,47 @@ def test_a_mistake_names_file_table_key_and_the_next_step(tmp_path: Path, text: 
 def test_a_missing_lab_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.toml does not exist"):
         read_lab(tmp_path / "none.toml")
+
+
+def test_a_folder_and_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is a directory; expected a lab file"):
+        read_lab(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b"[pack]\npaths = ['caf\xe9']\n")
+    with pytest.raises(UsageError, match=r"latin\.toml is not TOML: 'utf-8' codec can't decode byte 0xe9"):
+        read_lab(tmp_path / "latin.toml")
+
+
+def test_a_lab_is_utf8_whatever_the_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my.toml").write_bytes("[pack]\npaths = ['é']".encode())
+    monkeypatch.setattr("locale.getencoding", lambda: "latin-1")
+    assert read_lab(tmp_path / "my.toml") == {"pack": {"paths": ["é"]}}
+
+
+def test_a_file_cannot_be_the_folder_that_a_lab_runs_in(tmp_path: Path) -> None:
+    path = lab(tmp_path, "[index]\ntokens='t'\nout='i'")
+    with pytest.raises(UsageError, match=r"my\.toml is a file; expected a folder to run in; .* --into"):
+        run(path, path)
+
+
+def test_paths_to_pack_are_relative_to_the_folder_and_words_stay_words(tmp_path: Path) -> None:
+    tables = {"pack": {"paths": ["notes", "/elsewhere", "python:source"], "out": "archive"}}
+    (step,) = plan(tables, tmp_path / "spin", "my.toml")
+    assert step.config.paths == (str(tmp_path / "spin" / "notes"), "/elsewhere", "python:source")
+
+
+def test_a_table_may_have_a_name_that_looks_like_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in" / "notes").mkdir(parents=True)
+    (tmp_path / "in" / "notes" / "one.txt").write_text("one")
+    run(lab(tmp_path, "[pack.\"a[/b]\\u001b\"]\npaths = ['notes']\nout = 'o[/b]'"), tmp_path / "in")
+    assert "pack.a[/b]\ufffd" in capsys.readouterr().err
+
+
+def test_a_number_that_no_manifest_could_hold_is_refused(tmp_path: Path) -> None:
+    small_corpus(tmp_path / "mix")
+    path = lab(tmp_path, f"[tokenize]\ncorpus = 'mix'\nvocabulary = {10**30}\nout = 'tokens'")
+    with pytest.raises(UsageError, match=r"vocabulary is 10{30}; expected a whole number from -2\^63 to 2\^63 - 1"):
+        run(path, tmp_path)
+    assert not (tmp_path / "tokens").exists()
 
 
 def test_the_first_lab_uses_every_stage_and_its_paths_are_inside_its_folder(tmp_path: Path) -> None:
@@ -70,6 +113,10 @@ def test_the_demo_takes_archives_of_ones_own(tmp_path: Path) -> None:
     assert next(s.config.steps for s in steps if s.title == "train") == 7
     with pytest.raises(UsageError, match=r"gone\.warc does not exist"):
         demo_tables((tmp_path / "gone.warc",))
+    with pytest.raises(UsageError, match="is a directory; expected a WARC file"):
+        demo_tables((tmp_path,))
+    with pytest.raises(UsageError, match="/dev/null is no plain file; expected a WARC file"):
+        demo_tables((Path("/dev/null"),))
 
 
 def test_a_lab_runs_its_stages_in_order_and_reuses_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """What `libertas curate` and `libertas mix` can be told."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +10,9 @@ from libertas.spelling import nearest
 
 NEAR_DUPLICATE_SIMILARITY = 0.8
 """Estimated Jaccard similarity from which two documents count as the same; the usual choice since Lee et al. 2022."""
+
+MOST_PASSES = 1_000_000
+"""Largest weight; a mixture that repeats a component more often is a slip of the pen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +68,14 @@ class MixConfig:
         """Refuse what cannot be meant."""
         _require_corpora(self.corpora, "mix")
         for name, weight in self.weights.items():
-            if not (math.isfinite(weight) and weight >= 0):
-                raise UsageError(f"weights: {name} has {weight}; expected a number of passes, 0 or more")
+            if not 0 <= weight <= MOST_PASSES:
+                raise UsageError(f"weights: {name} has {weight}; expected a number of passes from 0 to {MOST_PASSES:,}")
         if not 0.0 <= self.validation < 1.0:
             raise UsageError(
                 f"validation is {self.validation}; expected a share of 0 or more and below 1, such as 0.02"
             )
+        if not -(2**63) <= self.seed < 2**63:
+            raise UsageError(f"seed is {self.seed}; expected a whole number from -2^63 to 2^63 - 1, such as 0")
 
 
 def _require_corpora(corpora: tuple[Path, ...], command: str) -> None:

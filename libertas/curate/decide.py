@@ -54,7 +54,6 @@ UNNAMED = "documents"
 """Component of documents that name none."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one pass over a document's text found."""
@@ -279,4 +278,4 @@ def require_decisions(path: Path) -> None:
     """
     kind = read_manifest(path).kind
     if kind != "decisions":
-        raise UsageError(f"{path} is a {kind}; expected decisions made by `libertas curate`")
+        raise UsageError(f"{path} is an artifact of kind {kind}; expected decisions made by `libertas curate`")

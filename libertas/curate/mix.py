@@ -40,7 +40,6 @@ DROPS_SCHEMA = pa.schema(
 )
 
 
-
 def mix(config: MixConfig) -> Corpus:
     """Make the mixed corpus that the config describes, or find it made; returns its training part.
 

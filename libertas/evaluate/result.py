@@ -32,7 +32,7 @@ from libertas.evaluate.tables import score_tables
 from libertas.evaluate.tasks.bits_per_byte import WINDOW_POLICY, document_log_probabilities
 from libertas.evaluate.tasks.continuation import make_items
 from libertas.lineage.artifact import Draft, write_json
-from libertas.lineage.manifest import read_manifest
+from libertas.lineage.manifest import named, read_manifest
 from libertas.lineage.walk import input_of
 from libertas.terminal import progress
 from libertas.tokenize.store import TokenStore
@@ -62,7 +62,7 @@ class Result:
         """
         manifest = read_manifest(path)
         if manifest.kind != "result":
-            raise UsageError(f"{path} is a {manifest.kind}; expected a result made by `libertas evaluate`")
+            raise UsageError(f"{path} is {named(manifest.kind)}; expected a result made by `libertas evaluate`")
         return Result(path, orjson.loads((path / RESULTS).read_bytes()))
 
     def records(self) -> list[dict[str, Any]]:

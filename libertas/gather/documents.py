@@ -20,7 +20,7 @@ from libertas.gather.config import GatherConfig
 from libertas.gather.extract import extract
 from libertas.gather.language import identify
 from libertas.lineage.artifact import Draft
-from libertas.lineage.manifest import read_manifest
+from libertas.lineage.manifest import named, read_manifest
 from libertas.terminal import printable, progress, say
 
 BATCH_RECORDS = 32
@@ -149,7 +149,7 @@ def archive_files(archives: Iterable[Path]) -> list[Path]:
         manifest = read_manifest(path)
         if manifest.kind != "archive":
             raise UsageError(
-                f"{path} is a {manifest.kind}; expected an archive made by `libertas gather crawl` or `pack`"
+                f"{path} is {named(manifest.kind)}; expected an archive made by `libertas gather crawl` or `pack`"
             )
         files += [path / f.path for f in manifest.files if ".warc" in f.path]
     by_name: dict[str, Path] = {}

@@ -35,6 +35,7 @@ from libertas.lineage.manifest import (
     fingerprint,
     host_facts,
     is_artifact,
+    named,
     read_manifest,
     require_sound,
 )
@@ -44,22 +45,6 @@ DRAFT = "draft.json"
 
 WRITING = ".writing"
 """Suffix of a file that is still being written."""
-
-ARTICLES = {
-    "archive": "an archive",
-    "corpus": "a corpus",
-    "decisions": "decisions",
-    "generation": "a generation",
-    "index": "an index",
-    "result": "a result",
-    "run": "a run",
-    "source": "a generation, a result or a run",
-    "text": "a text",
-    "tokens": "tokens",
-    "tokenizer": "a tokenizer.json",
-    "trace": "a trace",
-}
-"""Roles of inputs as errors name them."""
 
 PARTIAL = ".partial"
 """Suffix of a directory that is still being written; a finished artifact never carries it."""
@@ -120,6 +105,11 @@ class Draft:
             UsageError: something that is no artifact is there.
         """
         if not self.out.exists():
+            inside = next(
+                (p for p in self.out.absolute().parents if is_artifact(p) and not p.name.endswith(PARTIAL)), None
+            )
+            if inside:
+                raise UsageError(f"{self.out} would lie inside the artifact {inside}; choose an --out beside it")
             return False
         if not is_artifact(self.out):
             if self.out.is_dir() and not any(self.out.iterdir()):
@@ -139,7 +129,7 @@ class Draft:
 
     def _difference(self, present: Manifest) -> str:
         if present.kind != self.kind:
-            return f"it is a {present.kind}, this command makes a {self.kind}"
+            return f"it is {named(present.kind)}, this command makes {named(self.kind)}"
         wanted = identity(self.config)
         names = [n for n in sorted(wanted.keys() | present.identity.keys()) if wanted.get(n) != present.identity.get(n)]
         if names:
@@ -191,7 +181,7 @@ class Draft:
         if resume and claim.exists():
             if _claimed_fingerprint(claim) != self.fingerprint:
                 raise DifferentArtifact(
-                    f"{self.partial} holds an interrupted {self.kind} that was made differently; "
+                    f"{self.partial} holds work on {named(self.kind)} that was interrupted and was made differently; "
                     "remove it, choose another --out, or run the lab with --fresh"
                 )
             for leftover in (self.partial / MANIFEST, *self.partial.glob(f"*{WRITING}")):
@@ -267,9 +257,9 @@ def _describe(role: str, path: Path, out: Path) -> Input:
             role=role, path=relative, fingerprint=manifest.fingerprint, content=manifest.content, kind=manifest.kind
         )
     if not path.exists():
-        raise UsageError(f"{path} does not exist; expected {ARTICLES.get(role, 'an input')} to read")
+        raise UsageError(f"{path} does not exist; expected {named(role)} to read")
     if not path.is_file():
-        raise UsageError(f"{path} is neither a file nor a directory; expected {ARTICLES.get(role, 'an input')} to read")
+        raise UsageError(f"{path} is neither a file nor a directory; expected {named(role)} to read")
     content = file_digest(path)
     return Input(role=role, path=relative, fingerprint=content, content=content, kind="file")
 

@@ -89,6 +89,15 @@ def fingerprint(kind: str, identity: dict[str, Any], inputs: tuple[Input, ...], 
     return digest(canonical([kind, identity, [(i.role, i.fingerprint) for i in inputs], code]))
 
 
+NAMES = {"decisions": "decisions", "tokens": "tokens", "source": "a generation, a result or a run"}
+"""Kinds and roles that take no article."""
+
+
+def named(kind: str) -> str:
+    """A kind of artifact, or a role of an input, as a sentence has it: `a corpus`, `an index`, `tokens`."""
+    return NAMES.get(kind, f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}")
+
+
 def is_artifact(path: Path) -> bool:
     """Whether a directory holds a manifest."""
     return (path / MANIFEST).is_file()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
 from rich.tree import Tree
 
 from libertas.errors import BrokenLineage, UsageError
@@ -125,7 +126,7 @@ def _grow(tree: Tree, node: Node, base: Path, seen: set[Path]) -> None:
 
 
 def _label(node: Node, base: Path) -> str:
-    place = node.path.relative_to(base) if node.path.is_relative_to(base) else node.path
+    place = escape(str(node.path.relative_to(base) if node.path.is_relative_to(base) else node.path))
     if node.manifest is None:
         return f"[dim]file[/dim] {place}"
     fingerprint = f"[dim]{short(node.manifest.fingerprint)}[/dim]"

@@ -33,6 +33,8 @@ class GenerateConfig:
             raise UsageError(f"temperature is {self.temperature}; expected 0 or more, such as 0.8")
         if not 0 < self.top_p <= 1:
             raise UsageError(f"top_p is {self.top_p}; expected above 0 and at most 1")
+        if not -(2**63) <= self.seed < 2**63:
+            raise UsageError(f"seed is {self.seed}; expected a whole number from -2^63 to 2^63 - 1, such as 0")
         if any("\ud800" <= character <= "\udfff" for character in self.prompt):
             raise UsageError("prompt has bytes that are not UTF-8; expected UTF-8; save it as UTF-8 and try again")
 

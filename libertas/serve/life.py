@@ -123,7 +123,7 @@ def live(run: Path, result: Path | None, trace: Path | None) -> Life:
 def _of_kind(path: Path, kind: str, command: str, of: Path | None = None) -> Node:
     found = read_manifest(path).kind
     if found != kind:
-        raise UsageError(f"{path} is a {found}; expected a {kind} made by `libertas {command}`")
+        raise UsageError(f"{path} is an artifact of kind {found}; expected a {kind} made by `libertas {command}`")
     node = lineage(path, kind)
     if of is not None:
         home = of.resolve()

@@ -3,8 +3,10 @@
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from libertas.lineage.manifest import Manifest
+from libertas.terminal import printable
 
 
 def details(manifest: Manifest) -> Table:
@@ -27,7 +29,7 @@ def details(manifest: Manifest) -> Table:
     rows += [(f"  {key}", value) for key, value in manifest.identity.items()]
     rows += [(key.replace("_", " "), _flat(value)) for key, value in manifest.counts.items()]
     for key, value in rows:
-        table.add_row(key, str(value))
+        table.add_row(Text(printable(key)), Text(printable(str(value))))
     return table
 
 

@@ -1,5 +1,6 @@
 """Settings of the tokenize stage."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,12 @@ class TokenizeConfig:
     """Existing `tokenizer.json` to use instead of learning one; `vocabulary` is then ignored."""
 
     def __post_init__(self) -> None:
-        """Refuse a vocabulary that cannot spell every byte."""
+        """Refuse a vocabulary that cannot spell every byte, and a sample without text."""
         if self.vocabulary < SMALLEST_VOCABULARY:
             raise UsageError(
                 f"vocabulary is {self.vocabulary}; expected at least {SMALLEST_VOCABULARY} (256 bytes and end of text)"
+            )
+        if not 0 < self.sample_megabytes < math.inf:
+            raise UsageError(
+                f"sample_megabytes is {self.sample_megabytes}; expected a finite number above 0, such as 64"
             )

@@ -12,7 +12,7 @@ from libertas.corpus import Corpus, save_array
 from libertas.document import Document
 from libertas.errors import BrokenLineage, UsageError
 from libertas.lineage.artifact import Draft, write_durably
-from libertas.lineage.manifest import Manifest, read_manifest
+from libertas.lineage.manifest import Manifest, named, read_manifest
 from libertas.lineage.walk import input_of
 from libertas.terminal import Bar, progress
 from libertas.tokenize import bpe
@@ -56,7 +56,7 @@ class TokenStore:
         """
         manifest = read_manifest(path)
         if manifest.kind != "tokens":
-            raise UsageError(f"{path} is a {manifest.kind}; expected tokens made by `libertas tokenize`")
+            raise UsageError(f"{path} is {named(manifest.kind)}; expected tokens made by `libertas tokenize`")
         return TokenStore(path, part, manifest)
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from libertas.curate.decide import decisions_of
 from libertas.document import Decision, Document, WarcRef
 from libertas.errors import BrokenLineage, UsageError
 from libertas.gather.warc import read_record
-from libertas.lineage.manifest import read_manifest
+from libertas.lineage.manifest import named, read_manifest
 from libertas.lineage.walk import find_ancestor, input_of, source_files
 from libertas.tokenize.order import Order
 from libertas.tokenize.store import TokenStore
@@ -56,7 +56,7 @@ def exposure(model: Path) -> Exposure:
     """
     manifest = read_manifest(model)
     if manifest.kind not in ("run", "checkpoint"):
-        raise UsageError(f"{model} is a {manifest.kind}; expected a run or a checkpoint made by `libertas train`")
+        raise UsageError(f"{model} is {named(manifest.kind)}; expected a run or a checkpoint made by `libertas train`")
     tokens = input_of(model, "tokens")
     if manifest.kind == "run":
         return Exposure(tokens, Order(**manifest.counts["order"]), int(manifest.counts["steps"]))

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from libertas.corpus import Corpus
 from libertas.errors import UsageError
-from libertas.lineage.manifest import read_manifest
+from libertas.lineage.manifest import named, read_manifest
 from libertas.lineage.walk import input_of
 from libertas.trace.config import TraceConfig
 from libertas.trace.spans import TokenText, text_of
@@ -38,7 +38,7 @@ def model_of(source: Path) -> Path:
         return source
     if manifest.kind not in ("generation", "result"):
         raise UsageError(
-            f"{source} is a {manifest.kind}; expected a generation made by `libertas generate`, a result made by "
+            f"{source} is {named(manifest.kind)}; expected a generation made by `libertas generate`, a result made by "
             "`libertas evaluate`, a run or a checkpoint"
         )
     return input_of(source, "run")

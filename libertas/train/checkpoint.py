@@ -19,7 +19,7 @@ from torch import Tensor
 from libertas.errors import BrokenLineage, LibertasError, UsageError
 from libertas.lineage.artifact import PARTIAL, Draft, write_durably, write_json
 from libertas.lineage.fingerprint import digest
-from libertas.lineage.manifest import is_artifact, read_manifest, require_sound
+from libertas.lineage.manifest import is_artifact, named, read_manifest, require_sound
 from libertas.lineage.walk import input_of
 from libertas.model.config import ModelConfig
 from libertas.model.transformer import Model
@@ -124,7 +124,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         path = folder_of(path / "checkpoints", int(manifest.counts["steps"]))
         manifest = read_manifest(path)
     if manifest.kind != "checkpoint":
-        raise UsageError(f"{path} is a {manifest.kind}; expected a run or a checkpoint made by `libertas train`")
+        raise UsageError(f"{path} is {named(manifest.kind)}; expected a run or a checkpoint made by `libertas train`")
     require_sound(path, manifest)
     model = Model(ModelConfig.from_json(orjson.loads((path / SHAPE).read_bytes())))
     try:

@@ -1,5 +1,7 @@
 """Settings of a training run. Needs no torch, so that help and lab files are read quickly."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +58,22 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Refuse values that cannot work."""
         named_size(self.model)
-        for name in ("steps", "batch", "micro_batch", "checkpoint_every", "validate_every", "threads"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        counts = ("steps", "batch", "micro_batch", "checkpoint_every", "validate_every", "threads")
+        self._require(counts, lambda v: v >= 1, "1 or more")
+        self._require(("workers",), lambda v: v >= 0, "0 or more threads")
+        self._require(("seed",), lambda v: -(2**63) <= v < 2**63, "a whole number from -2^63 to 2^63 - 1, such as 0")
+        self._require(("learning_rate", "muon_rate", "clip"), lambda v: 0 < v < math.inf, "a finite number above 0")
+        self._require(("weight_decay", "save_seconds"), lambda v: 0 <= v < math.inf, "a finite number, 0 or more")
+        self._require(("final_rate",), lambda v: 0 <= v <= 1, "a share of the highest rate, from 0 to 1")
+        self._require(("beta2",), lambda v: 0 <= v < 1, "0 or more and below 1, such as 0.95")
+        self._require(("warmup",), lambda v: 0 <= v < 1, "a share of the steps, from 0 to below 1")
         if self.optimizer not in ("muon", "adamw"):
             raise UsageError(f"optimizer is {self.optimizer!r}; expected 'muon' or 'adamw'")
         if self.batch % self.micro_batch:
             raise UsageError(f"batch is {self.batch}, not a multiple of micro_batch, {self.micro_batch}; change one")
-        if not 0 <= self.warmup < 1:
-            raise UsageError(f"warmup is {self.warmup}; expected a share of the steps, from 0 to below 1")
+
+    def _require(self, names: tuple[str, ...], holds: Callable[[float], bool], expected: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if not holds(value):
+                raise UsageError(f"{name} is {value}; expected {expected}")

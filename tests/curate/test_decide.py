@@ -122,5 +122,5 @@ def test_asking_about_an_unknown_document_or_another_artifact_is_an_error(make_c
     path = curate(CurateConfig(corpora=(corpus,), out=tmp_path / "decisions", workers=1))
     with pytest.raises(UsageError, match="no decisions about document ffff"):
         decisions_of(path, "ffff")
-    with pytest.raises(UsageError, match="is a corpus; expected decisions"):
+    with pytest.raises(UsageError, match="is an artifact of kind corpus; expected decisions"):
         decisions_of(corpus, KEPT.id)

@@ -97,7 +97,7 @@ def test_decisions_about_other_corpora_are_refused(make_corpus, tmp_path) -> Non
     decisions = curate(CurateConfig(corpora=(corpus,), out=tmp_path / "decisions", workers=1))
     with pytest.raises(UsageError, match=r"other content \(corpus-5\).*run `libertas curate`"):
         mix(MixConfig(corpora=(other,), decisions=decisions, out=tmp_path / "mix"))
-    with pytest.raises(UsageError, match="is a corpus; expected decisions"):
+    with pytest.raises(UsageError, match="is an artifact of kind corpus; expected decisions"):
         mix(MixConfig(corpora=(other,), decisions=corpus, out=tmp_path / "mix"))
 
 
@@ -211,3 +211,17 @@ def test_errors_name_what_was_given_and_what_to_do(make_corpus, tmp_path) -> Non
     with pytest.raises(UsageError, match="leaves none of 6 documents"):
         mix(MixConfig(corpora=(corpus,), decisions=decisions, out=tmp_path / "mix"))
     assert [p.name for p in tmp_path.glob("mix*")] == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ({"seed": 2**63}, "seed is 9223372036854775808; expected a whole number from"),
+        ({"weights": {"web": 1e300}}, "weights: web has 1e[+]300; expected a number of passes from 0 to 1,000,000"),
+        ({"weights": {"web": float("nan")}}, "weights: web has nan; expected a number of passes"),
+        ({"validation": float("nan")}, "validation is nan; expected a share"),
+    ],
+)
+def test_settings_that_mix_nothing_are_refused(tmp_path: Path, setting: dict[str, object], problem: str) -> None:
+    with pytest.raises(UsageError, match=f"^{problem}"):
+        MixConfig(corpora=(tmp_path,), out=tmp_path / "mix", **setting)

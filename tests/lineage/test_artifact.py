@@ -97,6 +97,25 @@ def test_a_directory_without_a_manifest_is_unfinished(tmp_path: Path) -> None:
         draft(tmp_path / "a").finished()
 
 
+def test_an_artifact_is_not_built_inside_another(tmp_path: Path) -> None:
+    out = build(tmp_path / "a")
+    with pytest.raises(UsageError, match=r"a/b would lie inside the artifact .*a; choose an --out beside it"):
+        build_if_needed(out / "b")
+    assert verify(out).sound
+
+
+def build_if_needed(out: Path) -> None:
+    if not draft(out).finished():
+        build(out)
+
+
+def test_square_brackets_in_a_name_are_not_markup(tmp_path: Path) -> None:
+    from libertas.lineage.walk import draw, lineage
+
+    out = build(tmp_path / "we[b]ird")
+    assert "we[b]ird" in str(draw(lineage(out)).label).replace("\\", "")
+
+
 def test_a_missing_input_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gone\.txt does not exist; expected an archive to read"):
         draft(tmp_path / "a", {"archive": [tmp_path / "gone.txt"]})
@@ -205,7 +224,7 @@ def test_an_interrupted_build_resumes_only_the_same_work(tmp_path: Path) -> None
 
     with pytest.raises(KeyboardInterrupt):
         interrupted(1)
-    with pytest.raises(UsageError, match="holds an interrupted test that was made differently"):
+    with pytest.raises(UsageError, match="holds work on a test that was interrupted and was made differently"):
         interrupted(2)
     made = draft(tmp_path / "a", size=1)
     with made.build(resume=True) as folder:

@@ -86,6 +86,7 @@ def test_a_checkpoint_writes_as_the_model_was_then(run: Path, tmp_path: Path) ->
         ({"temperature": -1.0}, "temperature is -1.0"),
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"top_p": 0.0}, "top_p is 0.0"),
+        ({"seed": 2**63}, "seed is 9223372036854775808; expected a whole number"),
         ({"prompt": "\udcff"}, "prompt has bytes that are not UTF-8"),
     ],
 )

@@ -202,7 +202,7 @@ def test_scores_and_traces_of_another_run_are_refused(life: Path) -> None:
     train(TrainConfig(tokens=life / "tokens", out=other, model="tiny", steps=2, batch=4, micro_batch=4))
     with pytest.raises(UsageError, match="does not come from"):
         report(ReportConfig(run=other, result=life / "result", out=life / "mixed"))
-    with pytest.raises(UsageError, match="is a trace; expected a result made by `libertas evaluate`"):
+    with pytest.raises(UsageError, match="is an artifact of kind trace; expected a result made by `libertas evaluate`"):
         report(ReportConfig(run=life / "run", result=life / "trace", out=life / "mixed"))
     assert not (life / "mixed").exists()
 
