@@ -105,10 +105,8 @@ class Draft:
             UsageError: something that is no artifact is there.
         """
         if not self.out.exists():
-            inside = next(
-                (p for p in self.out.absolute().parents if is_artifact(p) and not p.name.endswith(PARTIAL)), None
-            )
-            if inside:
+            inside = next((p for p in self.out.absolute().parents if is_artifact(p)), None)
+            if inside and not inside.name.endswith(PARTIAL):
                 raise UsageError(f"{self.out} would lie inside the artifact {inside}; choose an --out beside it")
             return False
         if not is_artifact(self.out):

@@ -89,12 +89,12 @@ def fingerprint(kind: str, identity: dict[str, Any], inputs: tuple[Input, ...], 
     return digest(canonical([kind, identity, [(i.role, i.fingerprint) for i in inputs], code]))
 
 
-NAMES = {"decisions": "decisions", "tokens": "tokens", "source": "a generation, a result or a run"}
-"""Kinds and roles that take no article."""
+NAMES = {"decisions": "a set of decisions", "tokens": "a token store", "source": "a generation, a result or a run"}
+"""Kinds and roles whose name alone makes no sentence."""
 
 
 def named(kind: str) -> str:
-    """A kind of artifact, or a role of an input, as a sentence has it: `a corpus`, `an index`, `tokens`."""
+    """A kind of artifact, or a role of an input, as a sentence has it: `a corpus`, `an index`, `a token store`."""
     return NAMES.get(kind, f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}")
 
 

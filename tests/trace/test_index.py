@@ -100,7 +100,7 @@ def test_an_index_is_found_again_with_its_tokens(tmp_path: Path) -> None:
 def test_what_is_no_index_or_has_no_tokens_is_refused(tmp_path: Path) -> None:
     corpus = small_corpus(tmp_path / "mix")
     tokenizer = tokenize(TokenizeConfig(corpus=corpus, out=tmp_path / "tokens", vocabulary=300)).path
-    with pytest.raises(UsageError, match="is a tokens; expected an index made by `libertas index`"):
+    with pytest.raises(UsageError, match="is a token store; expected an index made by `libertas index`"):
         TokenIndex.open(tmp_path / "tokens")
     empty = mixed_corpus(tmp_path / "empty", [], [])
     config = TokenizeConfig(corpus=empty, tokenizer=tokenizer / "tokenizer.json", out=tmp_path / "none")

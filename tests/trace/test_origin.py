@@ -65,7 +65,7 @@ def test_a_checkpoint_has_read_what_its_run_had_read_by_then(life: Path) -> None
 
 
 def test_only_models_have_read_anything(life: Path) -> None:
-    with pytest.raises(UsageError, match="is a tokens; expected a run or a checkpoint"):
+    with pytest.raises(UsageError, match="is a token store; expected a run or a checkpoint"):
         exposure(life / "tokens")
 
 

@@ -132,7 +132,7 @@ def test_an_index_of_other_tokens_is_refused(life: Path, tmp_path: Path) -> None
 
 
 def test_a_source_that_wrote_nothing_is_refused(life: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is a tokens; expected a generation made by `libertas generate`"):
+    with pytest.raises(UsageError, match="is a token store; expected a generation made by `libertas generate`"):
         trace(TraceConfig(source=life / "tokens", text="the", out=tmp_path / "t"))
     with pytest.raises(UsageError, match="say what to trace with --text"):
         trace(TraceConfig(source=life / "run", out=tmp_path / "t"))
