@@ -3,8 +3,9 @@
 Usage: python benchmarks/train_throughput.py [ROUNDS]
 
 Both sides train GPT-Neo of the demo's shape (4 layers, width 128, vocabulary 4,096, context 256, window 64) on the same
-random batches of 8 sequences, fp32, two threads. They take turns in one process, so that a slow minute hits both; medians
-count. Ours is timed with AdamW, which does the same arithmetic, and with Muon, the demo's default, which does more.
+random batches of 8 sequences, fp32, two threads. They take turns in one process, so that a slow minute hits both;
+medians count. Ours is timed with AdamW, which does the same arithmetic, and with Muon, the demo's default, which does
+more.
 Prints one JSON line per system.
 """
 

@@ -1,8 +1,11 @@
 """`libertas demo`: the lab `first.toml`, or the same life for archives of your own, and a closing screen."""
 
+import os
+import sys
 import time
 from importlib.resources import files
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from rich.markup import escape
@@ -23,7 +26,7 @@ def demo(into: Path, warc: tuple[Path, ...], steps: int | None, fresh: bool) -> 
     tables = demo_tables(warc, steps)
     steps_planned = plan(tables, into, FIRST_LAB.name)
     place = escape(str(into))
-    say(f"[bold]libertas demo[/bold] in {place}/: {len(tables)} kinds of stages, about five minutes, offline")
+    say(f"[bold]libertas demo[/bold] in {place}/: {len(steps_planned)} stages, about four minutes, offline")
     run_steps(steps_planned, fresh=fresh, after=_show)
     _closing_screen(into, time.monotonic() - started)
 
@@ -59,17 +62,25 @@ def _show(step: Step, result: Any) -> None:
 
 def _closing_screen(into: Path, seconds: float) -> None:
     run = read_manifest(into / "run").counts
-    place = escape(str(into))
-    stdout.print(
-        f"\n[bold]Done in {seconds / 60:.1f} minutes.[/bold] Everything is in {place}/:\n"
-        f"  {place}/report/report.html   open this: curves, scores, drops, lineage, a paragraph with clickable spans\n"
-        f"  {place}/mix                  the corpus;  {place}/decisions  why documents are in or out\n"
-        f"  {place}/run                  the model: {run['parameters']:,} parameters, {run['steps']:,} steps, "
-        f"weights {run['weights'][:11]}\n"
-        f"Type next:\n"
-        f"  libertas show {place}                                       the lineage of everything\n"
-        f"  libertas verify {place}                                     every byte, hashed again\n"
-        f'  libertas generate {place}/run --prompt "def " --out my-text  let the model write\n'
-        f"  libertas trace my-text --index {place}/index --out my-trace ask it why\n"
-        f"  libertas demo --warc FILE.warc.gz --into mine              the same with your own pages"
+    model = f"the model: {run['parameters']:,} parameters, {run['steps']:,} steps, weights {run['weights'][:11]}"
+    libertas = "libertas" if which("libertas") else os.path.relpath(sys.argv[0])
+    places = (
+        (f"{into}/report/report.html", "open this: curves, scores, drops, lineage, a text with clickable spans"),
+        (f"{into}/mix, {into}/decisions", "the corpus, and why each document is in or out"),
+        (f"{into}/run", model),
     )
+    commands = (
+        (f"{libertas} show {into}", "the lineage of everything"),
+        (f"{libertas} verify {into}", "every byte, hashed again"),
+        (f'{libertas} generate {into}/run --prompt "def " --out text', "let the model write"),
+        (f"{libertas} trace text --index {into}/index --out why", "ask the text why"),
+        (f"{libertas} trace {into}/result --index {into}/index --out why-score", "ask a score why"),
+        (f"{libertas} demo --warc FILE.warc.gz --into mine", "the same with your own pages"),
+    )
+    stdout.print(f"\n[bold]Done in {seconds / 60:.1f} minutes.[/bold] Everything is in {escape(str(into))}/:")
+    for heading, rows in (("", places), ("Type next:", commands)):
+        if heading:
+            stdout.print(heading)
+        width = max(len(left) for left, _ in rows)
+        for left, right in rows:
+            stdout.print(f"  {left:{width}}  {right}", markup=False)
