@@ -154,6 +154,16 @@ def test_a_full_disk_is_one_line_and_nothing_looks_finished(tmp_path: Path, smal
     assert not (small_disk / "tokens").exists()
 
 
+@pytest.mark.parametrize("stage", ["train", "index"])
+def test_a_disk_that_fills_later_in_a_life_is_one_line_too(tmp_path: Path, small_disk: Path, stage: str) -> None:
+    small_corpus(tmp_path / "mix", count=1500)
+    assert libertas("tokenize", tmp_path / "mix", "--vocabulary", 300, "--out", tmp_path / "tokens").returncode == 0
+    settings = ("--model", "tiny", "--steps", 4) if stage == "train" else ()
+    outcome = libertas(stage, tmp_path / "tokens", *settings, "--out", small_disk / "out")
+    fails_with_one_line(outcome, "disk is full", "free some space")
+    assert not (small_disk / "out").exists()
+
+
 def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path, small_disk: Path) -> None:
     small_corpus(tmp_path / "mix")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
