@@ -5,6 +5,7 @@ and `zstdcat | jq`. A shard is a row of zstd frames with checksums, about `FRAME
 is fetched by decompressing one frame. `documents.npy` tells where each document lies; `by_id.npy` is its order by id.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from libertas.document import Document
 from libertas.errors import BrokenLineage, UsageError
-from libertas.lineage.manifest import Manifest, named, read_manifest
+from libertas.lineage.manifest import Manifest, read_manifest_of
 
 FRAME_BYTES = 256 * 1024
 SHARD_BYTES = 1 << 30
@@ -112,9 +113,7 @@ class Corpus:
         Raises:
             UsageError: `path` is no corpus or has no such part.
         """
-        manifest = read_manifest(path)
-        if manifest.kind != "corpus":
-            raise UsageError(f"{path} is {named(manifest.kind)}; expected a corpus made by `libertas gather` or `mix`")
+        manifest = read_manifest_of(path, "corpus", "a corpus made by `libertas gather` or `mix`")
         if not (path / part / "documents.npy").exists():
             parts = sorted(p.parent.name for p in path.glob("*/documents.npy")) or ["."]
             raise UsageError(f"{path} has no part {part!r}; it has {', '.join(parts)}")
@@ -167,18 +166,15 @@ class Corpus:
                 raise BrokenLineage(f"{file.name} is damaged ({error}); run `libertas verify {self.path}`") from error
         return _parse(frame[row["line"] :])
 
-    def number_of(self, document_id: str) -> int | None:
-        """Where a document stands in corpus order, or None; a binary search over the ids."""
-        wanted, low, high = document_id.encode(), 0, len(self._by_id)
-        while low < high:
-            middle = (low + high) // 2
-            if self._rows["id"][self._by_id[middle]] < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        if low < len(self._by_id) and self._rows["id"][self._by_id[low]] == wanted:
-            return int(self._by_id[low])
-        return None
+    def numbers_of(self, document_id: str) -> list[int]:
+        """Where a document stands in corpus order: once, more often where a mixture repeats it, or nowhere.
+
+        Two binary searches over the ids.
+        """
+        ids, by_id, wanted = self._rows["id"], self._by_id, document_id.encode()
+        first = bisect_left(range(len(by_id)), wanted, key=lambda rank: bytes(ids[by_id[rank]]))
+        last = bisect_right(range(len(by_id)), wanted, lo=first, key=lambda rank: bytes(ids[by_id[rank]]))
+        return sorted(int(number) for number in by_id[first:last])
 
     def fetch(self, document_id: str) -> Document:
         """The document with this id.
@@ -186,10 +182,10 @@ class Corpus:
         Raises:
             UsageError: no document has it.
         """
-        number = self.number_of(document_id)
-        if number is None:
+        numbers = self.numbers_of(document_id)
+        if not numbers:
             raise UsageError(f"{self.folder} has no document {document_id}; ids have 32 hexadecimal digits")
-        return self.document(number)
+        return self.document(numbers[0])
 
 
 def _parse(line: bytes) -> Document:

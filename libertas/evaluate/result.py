@@ -32,7 +32,7 @@ from libertas.evaluate.tables import score_tables
 from libertas.evaluate.tasks.bits_per_byte import WINDOW_POLICY, document_log_probabilities
 from libertas.evaluate.tasks.continuation import make_items
 from libertas.lineage.artifact import Draft, write_json
-from libertas.lineage.manifest import named, read_manifest
+from libertas.lineage.manifest import read_manifest_of
 from libertas.lineage.walk import input_of
 from libertas.terminal import progress
 from libertas.tokenize.store import TokenStore
@@ -60,9 +60,7 @@ class Result:
         Raises:
             UsageError: `path` is no result.
         """
-        manifest = read_manifest(path)
-        if manifest.kind != "result":
-            raise UsageError(f"{path} is {named(manifest.kind)}; expected a result made by `libertas evaluate`")
+        read_manifest_of(path, "result", "a result made by `libertas evaluate`")
         return Result(path, orjson.loads((path / RESULTS).read_bytes()))
 
     def records(self) -> list[dict[str, Any]]:
@@ -130,8 +128,7 @@ def _matching_index(path: Path | None, store: TokenStore) -> TokenIndex | None:
     if path is None:
         return None
     index = TokenIndex.open(path)
-    source = next(i for i in index.manifest.inputs if i.role == "tokens")
-    if source.content != store.manifest.content:
+    if index.tokens.manifest.content != store.manifest.content:
         raise UsageError(f"{path} indexes other tokens than {store.path}, which the model read; index those")
     return index
 

@@ -195,7 +195,7 @@ def _opened(data: bytes) -> tuple[WarcRecord, bytes] | Drop:
             parsed = next(ArchiveIterator(io.BytesIO(data), strict_mode=False, auto_decode=coding), None)
             if parsed is None:
                 return failed
-            body = b""
+            body = bytearray()  # grows in place; a large payload comes in many blocks
             while block := parsed.reader.read(READ_BYTES):
                 body += block
                 if len(body) > PAYLOAD_BYTES:
@@ -204,7 +204,7 @@ def _opened(data: bytes) -> tuple[WarcRecord, bytes] | Drop:
             failed = Drop("warc", "content coding cannot be undone", str(error))
             continue
         if coding == "all" or not NOT_TEXT.search(body[:1024]):
-            return parsed, body
+            return parsed, bytes(body)
     return failed
 
 

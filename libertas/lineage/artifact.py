@@ -226,12 +226,12 @@ class Draft:
             peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
         write_durably(self.partial / MANIFEST, manifest.to_bytes())
-        sync_folder(self.partial)
+        _sync(self.partial)
         if self.out.is_dir() and not any(self.out.iterdir()):
             self.out.rmdir()
         os.rename(self.partial, self.out)
         (self.out / DRAFT).unlink()
-        sync_folder(self.out.parent)
+        _sync(self.out.parent)
 
 
 def _home(out: Path) -> Path:
@@ -270,16 +270,12 @@ def _list_files(folder: Path) -> Iterator[File]:
 
 
 def _sync(path: Path) -> None:
+    """Make a file's bytes, or the renames inside a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def sync_folder(path: Path) -> None:
-    """Make renames inside a directory survive a power cut."""
-    _sync(path)
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -12,7 +12,7 @@
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -122,7 +122,9 @@ def read_manifest(path: Path) -> Manifest:
     return parse_manifest((path / MANIFEST).read_bytes(), path)
 
 
-def damaged_files(folder: Path, manifest: Manifest) -> Iterator[tuple[Path, str]]:
+def damaged_files(
+    folder: Path, manifest: Manifest, digest_of: Callable[[Path], str] = file_digest
+) -> Iterator[tuple[Path, str]]:
     """Files of an artifact that are gone or not the recorded bytes, and what is wrong with each."""
     for file in manifest.files:
         path = folder / file.path
@@ -130,8 +132,20 @@ def damaged_files(folder: Path, manifest: Manifest) -> Iterator[tuple[Path, str]
             yield path, "the file is gone"
         elif (size := path.stat().st_size) != file.bytes:
             yield path, f"{size:,} bytes, expected {file.bytes:,}"
-        elif file_digest(path) != file.hash:
+        elif digest_of(path) != file.hash:
             yield path, f"content differs from {file.hash[:15]}…"
+
+
+def read_manifest_of(path: Path, kind: str, expected: str) -> Manifest:
+    """The manifest of the artifact at `path`, which must be of a kind; `expected` says in an error how one is made.
+
+    Raises:
+        UsageError: it is of another kind.
+    """
+    manifest = read_manifest(path)
+    if manifest.kind != kind:
+        raise UsageError(f"{path} is {named(manifest.kind)}; expected {expected}")
+    return manifest
 
 
 def require_sound(folder: Path, manifest: Manifest) -> None:

@@ -1,6 +1,8 @@
 """Re-hash every hop: which files changed, and which artifacts can no longer be trusted because of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from libertas.errors import LibertasError, UsageError
@@ -54,12 +56,13 @@ def verify(path: Path) -> Verification:
         raise UsageError(f"{path} holds no artifact (no {MANIFEST} in it or below); name one that `libertas` made")
     outcome = Verification()
     made_from: dict[Path, list[Path]] = {}
+    digest_of = cache(file_digest)  # a run holds the files of its checkpoints: each is hashed once
     queue, seen = list(start), set(start)
     with progress("verifying") as bar:
         while queue:
             artifact = queue.pop(0)
             outcome.artifacts += 1
-            for parent in _check(artifact, outcome, made_from):
+            for parent in _check(artifact, outcome, made_from, digest_of):
                 if parent not in seen:
                     seen.add(parent)
                     queue.append(parent)
@@ -69,20 +72,22 @@ def verify(path: Path) -> Verification:
     return outcome
 
 
-def _check(artifact: Path, outcome: Verification, made_from: dict[Path, list[Path]]) -> list[Path]:
+def _check(
+    artifact: Path, outcome: Verification, made_from: dict[Path, list[Path]], digest_of: Callable[[Path], str]
+) -> list[Path]:
     """Compare one artifact with its manifest; returns the artifacts it was made from."""
     try:
         manifest = read_manifest(artifact)
     except LibertasError as error:
         outcome.damages.append(Damage(artifact / MANIFEST, artifact, str(error)))
         return []
-    _check_files(artifact, manifest, outcome)
+    _check_files(artifact, manifest, outcome, digest_of)
     parents = []
     for source in manifest.inputs:
         parent = parent_path(artifact, source)
         if source.kind == "file":
             outcome.files += 1
-            what = _plain_file_damage(parent, source.content)
+            what = _plain_file_damage(parent, source.content, digest_of)
             if what:
                 outcome.damages.append(Damage(parent, artifact, what))
             continue
@@ -103,19 +108,19 @@ def _content(artifact: Path) -> str | None:
         return None  # reported when the artifact itself is checked
 
 
-def _check_files(artifact: Path, manifest: Manifest, outcome: Verification) -> None:
+def _check_files(artifact: Path, manifest: Manifest, outcome: Verification, digest_of: Callable[[Path], str]) -> None:
     present = {p.relative_to(artifact).as_posix() for p in artifact.rglob("*") if p.is_file()} - {MANIFEST, DRAFT}
     for name in sorted(present - {f.path for f in manifest.files}):
         outcome.damages.append(Damage(artifact / name, artifact, "the file is not in the manifest"))
     outcome.files += len(manifest.files)
     outcome.bytes += sum(f.bytes for f in manifest.files)
-    outcome.damages += [Damage(path, artifact, what) for path, what in damaged_files(artifact, manifest)]
+    outcome.damages += [Damage(path, artifact, what) for path, what in damaged_files(artifact, manifest, digest_of)]
 
 
-def _plain_file_damage(path: Path, content: str) -> str | None:
+def _plain_file_damage(path: Path, content: str, digest_of: Callable[[Path], str]) -> str | None:
     if not path.is_file():
         return "the file is gone"
-    return None if file_digest(path) == content else f"content differs from {content[:15]}…"
+    return None if digest_of(path) == content else f"content differs from {content[:15]}…"
 
 
 def _trace_downstream(outcome: Verification, made_from: dict[Path, list[Path]], neighbours: set[Path]) -> None:

@@ -9,7 +9,7 @@ from rich.tree import Tree
 
 from libertas.errors import BrokenLineage, UsageError
 from libertas.lineage.artifact import PARTIAL
-from libertas.lineage.manifest import MANIFEST, Input, Manifest, is_artifact, read_manifest
+from libertas.lineage.manifest import MANIFEST, Input, Manifest, read_manifest
 
 
 @dataclass(frozen=True)
@@ -165,11 +165,3 @@ def brief(manifest: Manifest) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
-def artifact_of(path: Path) -> Path:
-    """The artifact a path belongs to: itself or the nearest folder above with a manifest."""
-    for folder in [path, *path.parents]:
-        if is_artifact(folder):
-            return folder
-    return path

@@ -6,7 +6,6 @@ MOST_POINTS = 1500
 """Points drawn of a curve; longer runs are averaged over equal stretches of steps."""
 SMOOTHING = 0.03
 """Share of the run over which the smooth curve averages."""
-PALETTE = ("var(--c0)", "var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)")
 
 Figure = dict[str, Any]
 

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 
 from libertas.corpus import Corpus, save_array
 from libertas.document import Document
-from libertas.errors import BrokenLineage, UsageError
+from libertas.errors import BrokenLineage
 from libertas.lineage.artifact import Draft, write_durably
-from libertas.lineage.manifest import Manifest, named, read_manifest
+from libertas.lineage.manifest import Manifest, read_manifest_of
 from libertas.lineage.walk import input_of
 from libertas.terminal import Bar, progress
 from libertas.tokenize import bpe
@@ -54,9 +54,7 @@ class TokenStore:
         Raises:
             UsageError: `path` is no token artifact.
         """
-        manifest = read_manifest(path)
-        if manifest.kind != "tokens":
-            raise UsageError(f"{path} is {named(manifest.kind)}; expected tokens made by `libertas tokenize`")
+        manifest = read_manifest_of(path, "tokens", "tokens made by `libertas tokenize`")
         return TokenStore(path, part, manifest)
 
     def __len__(self) -> int:

@@ -18,7 +18,7 @@ from pydivsufsort import divsufsort
 from libertas.corpus import save_array
 from libertas.errors import UsageError
 from libertas.lineage.artifact import Draft
-from libertas.lineage.manifest import Manifest, named, read_manifest
+from libertas.lineage.manifest import Manifest, read_manifest_of
 from libertas.lineage.walk import input_of
 from libertas.terminal import progress
 from libertas.tokenize.store import TokenStore
@@ -60,9 +60,7 @@ class TokenIndex:
         Raises:
             UsageError: `path` is no index.
         """
-        manifest = read_manifest(path)
-        if manifest.kind != "index":
-            raise UsageError(f"{path} is {named(manifest.kind)}; expected an index made by `libertas index`")
+        manifest = read_manifest_of(path, "index", "an index made by `libertas index`")
         tokens = TokenStore.open(input_of(path, "tokens"))
         return TokenIndex(path, tokens, np.asarray(np.load(path / SUFFIXES, mmap_mode="r")), manifest)
 

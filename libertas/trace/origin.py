@@ -1,12 +1,9 @@
 """A token position -> its document, the steps that read it, the rules that judged it, and its bytes in the archive."""
 
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from libertas.corpus import Corpus
 from libertas.curate.decide import decisions_of
@@ -79,7 +76,6 @@ class Origins:
         self.decisions = find_ancestor(store.path, "decisions")
         """The decisions that let the documents in, or None."""
         self._files = source_files(store.path)
-        self._by_id: NDArray[np.uint32] = np.load(self.corpus.folder / "by_id.npy", mmap_mode="r")
 
     @staticmethod
     def of_model(model: Path) -> "Origins":
@@ -124,13 +120,6 @@ class Origins:
                 broken = error
         raise broken
 
-    def copies(self, document_id: str) -> list[int]:
-        """Numbers of all documents in the store with this id; a mixture may repeat one. Two binary searches."""
-        ids, by_id, wanted = self.store.document_ids, self._by_id, document_id.encode()
-        first = bisect_left(range(len(by_id)), wanted, key=lambda rank: bytes(ids[by_id[rank]]))
-        last = bisect_right(range(len(by_id)), wanted, lo=first, key=lambda rank: bytes(ids[by_id[rank]]))
-        return sorted(int(n) for n in by_id[first:last])
-
     def decided(self, document_id: str) -> list[Decision]:
         """What every rule said of a document; empty where the documents were mixed without decisions."""
         return decisions_of(self.decisions, document_id) if self.decisions else []
@@ -138,6 +127,6 @@ class Origins:
     def _steps(self, position: int, number: int, document_id: str) -> list[int]:
         within = position - int(self.store.offsets[number])
         found: set[int] = set()
-        for copy in self.copies(document_id):
+        for copy in self.corpus.numbers_of(document_id):  # the store has the corpus's order
             found.update(self.order.steps_reading(int(self.store.offsets[copy]) + within, self.steps))
         return sorted(found)

@@ -49,7 +49,7 @@ def test_the_steps_are_those_whose_batches_predict_the_token_in_any_copy(life: P
     for position in random.Random(2).sample(range(len(store)), 40):
         origin = origins.origin(position)
         copies = [n for n in range(len(store.document_ids)) if store.document_id(n) == origin.document.id]
-        assert origins.copies(origin.document.id) == copies
+        assert origins.corpus.numbers_of(origin.document.id) == copies
         assert len(copies) == (2 if origin.document.meta["component"] == "notes" else 1)
         within = position - int(store.offsets[origin.number])
         expected = {s for n in copies for s in predicted_at(origins, int(store.offsets[n]) + within, 60)}
