@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from libertas.errors import LibertasError, UsageError
-from libertas.stages import CRAWL_AND_PACK, STAGES, Stage, command_of
+from libertas.stages import CRAWL_AND_PACK, LOOKS, STAGES, Stage, command_of
 
 ABOUT = """libertas: an open laboratory for language models.
 
@@ -174,6 +174,9 @@ def make_app() -> App:
         else:
             home = gather if name in CRAWL_AND_PACK else app
             home.command(command, name, usage=usage, help_epilogue=_epilogue(stage.examples), sort_key=place)
+    for name, look in LOOKS.items():
+        usage = f"Usage: libertas gather {name} {look.usage} [OPTIONS]"
+        gather.command(_stage_command(name, look), name, usage=usage, help_epilogue=_epilogue(look.examples))
     app.command(gather)
     others: tuple[Callable[..., None], ...] = (show, verify, run, demo)
     for place, extra in enumerate(others, start=len(STAGES)):
@@ -183,8 +186,9 @@ def make_app() -> App:
 
 def with_positionals(words: list[str]) -> list[str]:
     """Put the flag of a stage's main setting before its first plain words: `gather A B` is `gather --archives A B`."""
-    depth = 2 if words[:1] == ["gather"] and words[1:2] and words[1] in CRAWL_AND_PACK else 1
-    stage = STAGES.get(words[depth - 1]) if len(words) >= depth else None
+    commands = {**STAGES, **LOOKS}
+    depth = 2 if words[:1] == ["gather"] and words[1:2] and words[1] in (*CRAWL_AND_PACK, *LOOKS) else 1
+    stage = commands.get(words[depth - 1]) if len(words) >= depth else None
     if stage is None or len(words) <= depth or words[depth].startswith("-"):
         return words
     return [*words[:depth], f"--{stage.positional.replace('_', '-')}", *words[depth:]]

@@ -5,8 +5,9 @@ and `zstdcat | jq`. A shard is a row of zstd frames with checksums, about `FRAME
 is fetched by decompressing one frame. `documents.npy` tells where each document lies; `by_id.npy` is its order by id.
 """
 
+import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -24,9 +25,68 @@ FRAME_BYTES = 256 * 1024
 SHARD_BYTES = 1 << 30
 """Uncompressed bytes after which a new shard begins."""
 COMPRESSION_LEVEL = 3
+SORTED_AT_ONCE = 1 << 21
+"""Ids that are sorted in memory at a time: two million, in about 200 MB."""
 
 ROW = np.dtype([("id", "S32"), ("shard", "<u4"), ("frame", "<u8"), ("line", "<u4"), ("bytes", "<u4")])
 """One document: its id, shard number, offset of its frame in the shard, offset and length of its line in the frame."""
+
+
+class ShardWriter:
+    """Writes documents into one shard file, in the order they are added; `close` it."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        """Start an empty shard at `path`; `number` is what the index will call it."""
+        self.number = number
+        self.documents, self.text_bytes = 0, 0
+        self.bytes_read = 0
+        """Uncompressed bytes of the finished frames."""
+        self._file = path.open("wb")
+        self._offset = 0
+        self._frame: list[bytes] = []
+        self._frame_bytes = 0
+        self._rows: list[tuple[bytes, int, int, int, int]] = []
+        self._finished: list[NDArray[np.void]] = []
+        self._compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
+
+    @property
+    def between_frames(self) -> bool:
+        """Whether everything that was added is in a finished frame."""
+        return not self._frame
+
+    def add(self, document: Document) -> None:
+        """Append one document."""
+        meta = {"id": document.id, **document.meta}
+        line = orjson.dumps({"text": document.text, "meta": meta}, option=orjson.OPT_APPEND_NEWLINE)
+        self._rows.append((document.id.encode(), self.number, self._offset, self._frame_bytes, len(line)))
+        self._frame.append(line)
+        self._frame_bytes += len(line)
+        self.documents += 1
+        self.text_bytes += len(document.text.encode())
+        if self._frame_bytes >= FRAME_BYTES:
+            self._end_frame()
+
+    def _end_frame(self) -> None:
+        if self._frame:
+            self._offset += self._file.write(self._compressor.compress(b"".join(self._frame)))
+            self.bytes_read += self._frame_bytes
+            self._finished.append(np.array(self._rows, dtype=ROW))
+        self._frame, self._frame_bytes, self._rows = [], 0, []
+
+    def rows(self) -> NDArray[np.void]:
+        """Where each document lies, shape (documents,) of `ROW`; call it after `close`."""
+        return np.concatenate([np.empty(0, dtype=ROW), *self._finished])
+
+    def close(self) -> None:
+        """Finish the last frame, and see that the bytes are on the disk."""
+        self._end_frame()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Close the file as it is, because what was to be written failed."""
+        self._file.close()
 
 
 class CorpusWriter:
@@ -37,38 +97,25 @@ class CorpusWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.name, self.shard_bytes = folder, name, shard_bytes
         self.documents, self.text_bytes = 0, 0
-        self._rows: list[tuple[bytes, int, int, int, int]] = []
-        self._frame: list[bytes] = []
-        self._frame_bytes, self._shard_read = 0, 0
-        self._shard, self._offset = -1, 0
-        self._file: BinaryIO | None = None
-        self._compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
+        self._rows: list[NDArray[np.void]] = []
+        self._shard = self._new_shard(0)
+
+    def _new_shard(self, number: int) -> ShardWriter:
+        return ShardWriter(self.folder / shard_name(number, self.name), number)
 
     def add(self, document: Document) -> None:
         """Append one document."""
-        meta = {"id": document.id, **document.meta}
-        line = orjson.dumps({"text": document.text, "meta": meta}, option=orjson.OPT_APPEND_NEWLINE)
-        if self._file is None or (self._shard_read >= self.shard_bytes and not self._frame):
-            self._next_shard()
-        self._rows.append((document.id.encode(), self._shard, self._offset, self._frame_bytes, len(line)))
-        self._frame.append(line)
-        self._frame_bytes += len(line)
+        if self._shard.bytes_read >= self.shard_bytes and self._shard.between_frames:
+            self._end_shard()
+            self._shard = self._new_shard(self._shard.number + 1)
+        before = self._shard.text_bytes
+        self._shard.add(document)
         self.documents += 1
-        self.text_bytes += len(document.text.encode())
-        if self._frame_bytes >= FRAME_BYTES:
-            self._end_frame()
+        self.text_bytes += self._shard.text_bytes - before
 
-    def _next_shard(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._shard, self._offset, self._shard_read = self._shard + 1, 0, 0
-        self._file = (self.folder / shard_name(self._shard, self.name)).open("wb")
-
-    def _end_frame(self) -> None:
-        if self._frame and self._file is not None:
-            self._offset += self._file.write(self._compressor.compress(b"".join(self._frame)))
-            self._shard_read += self._frame_bytes
-        self._frame, self._frame_bytes = [], 0
+    def _end_shard(self) -> None:
+        self._shard.close()
+        self._rows.append(self._shard.rows())
 
     def __enter__(self) -> "CorpusWriter":
         """Nothing to prepare."""
@@ -78,15 +125,50 @@ class CorpusWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finish the last frame and write the index, unless the block failed."""
-        if kind is None:
-            if self._file is None:
-                self._next_shard()
-            self._end_frame()
-            rows = np.array(self._rows, dtype=ROW)
-            save_array(self.folder / "documents.npy", rows)
-            save_array(self.folder / "by_id.npy", np.argsort(rows["id"], kind="stable").astype(np.uint32))
-        if self._file is not None:
-            self._file.close()
+        if kind is not None:
+            self._shard.abandon()
+            return
+        self._end_shard()
+        write_index(self.folder, self._rows)
+
+
+def write_index(folder: Path, shards: Iterable[NDArray[np.void]]) -> NDArray[np.uint32]:
+    """Write `documents.npy` and `by_id.npy` from the rows of each shard, in order; memory does not grow with them.
+
+    Returns:
+        Numbers of the documents whose id an earlier document has, increasing; shape (repeats,).
+    """
+    part = folder / ".documents"
+    with part.open("wb") as file:
+        for rows in shards:
+            file.write(rows.data)
+    rows = np.memmap(part, dtype=ROW, mode="r") if part.stat().st_size else np.empty(0, dtype=ROW)
+    save_array(folder / "documents.npy", rows)
+    part.unlink()
+    repeats = [np.empty(0, dtype=np.uint32)]
+    with (folder / "by_id.npy").open("wb") as file:
+        _write_header(file, np.empty(0, dtype=np.uint32), (len(rows),))
+        for numbers in _in_order_of_id(rows):
+            file.write(numbers.data)
+            ids = rows["id"][numbers]
+            repeats.append(numbers[1:][ids[1:] == ids[:-1]])
+    return np.sort(np.concatenate(repeats))
+
+
+def _in_order_of_id(rows: NDArray[np.void]) -> Iterator[NDArray[np.uint32]]:
+    """Numbers of the documents by id, equal ids by number; in pieces that hold about `SORTED_AT_ONCE` each.
+
+    Ids are hashes, so those that begin with the same digits are about as many as any others.
+    """
+    pieces = -(-len(rows) // SORTED_AT_ONCE)
+    bounds = [f"{256 * piece // pieces:02x}".encode() for piece in range(1, min(pieces, 256))]
+    for low, high in zip([b"", *bounds], [*bounds, b"g"], strict=True):
+        found = [np.empty(0, dtype=np.uint32)]
+        for start in range(0, len(rows), SORTED_AT_ONCE):
+            ids = rows["id"][start : start + SORTED_AT_ONCE]
+            found.append((np.flatnonzero((ids >= low) & (ids < high)) + start).astype(np.uint32))
+        numbers = np.concatenate(found)
+        yield numbers[np.argsort(rows["id"][numbers], kind="stable")]
 
 
 def shard_name(number: int, name: str) -> str:
@@ -145,14 +227,7 @@ class Corpus:
 
     def _stream(self) -> Iterator[Document]:
         for shard in self.shards:
-            with (
-                shard.open("rb") as file,
-                zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream,
-            ):
-                rest = b""
-                while block := stream.read(1 << 20):
-                    *lines, rest = (rest + block).split(b"\n")
-                    yield from map(_parse, lines)
+            yield from read_shard(shard)
 
     def document(self, number: int) -> Document:
         """The document with this number in corpus order; one frame is decompressed."""
@@ -188,6 +263,22 @@ class Corpus:
         return self.document(numbers[0])
 
 
+def read_shard(path: Path) -> Iterator[Document]:
+    """The documents of one shard file, streamed.
+
+    Raises:
+        ZstdError: the file is damaged.
+    """
+    with (
+        path.open("rb") as file,
+        zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream,
+    ):
+        rest = b""
+        while block := stream.read(1 << 20):
+            *lines, rest = (rest + block).split(b"\n")
+            yield from map(_parse, lines)
+
+
 def _parse(line: bytes) -> Document:
     try:
         record: dict[str, Any] = orjson.loads(line)
@@ -200,7 +291,11 @@ def _parse(line: bytes) -> Document:
 def save_array(path: Path, array: NDArray[Any]) -> None:
     """Write a `.npy` file; unlike `numpy.save`, a full disk is said to be one."""
     with path.open("wb") as file:
-        header = np.lib.format.header_data_from_array_1_0(array)
-        np.lib.format.write_array_header_1_0(file, header)
+        _write_header(file, array, array.shape)
         if array.size:
             file.write(np.ascontiguousarray(array).view(np.uint8).data)
+
+
+def _write_header(file: BinaryIO, like: NDArray[Any], shape: tuple[int, ...]) -> None:
+    header = np.lib.format.header_data_from_array_1_0(like)
+    np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})

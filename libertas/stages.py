@@ -63,6 +63,23 @@ CRAWL_AND_PACK = ("crawl", "pack")
 """Stages that are commands below `gather`: they make the archives that it reads."""
 
 
+LOOKS = {
+    "plan": Stage(
+        config="libertas.gather.config:PlanConfig",
+        function="libertas.gather.plan:plan_gathering",
+        summary="Sample some archives of a dump, and work out what gathering it would take.",
+        usage="ARCHIVE... [--prefix URL]",
+        positional="archives",
+        examples=(
+            "libertas gather plan pages.warc.gz",
+            "libertas gather plan warc.paths.gz --prefix https://data.commoncrawl.org/ --files 8",
+        ),
+        render="libertas.gather.plan:plan_table",
+    ),
+}
+"""Commands below `gather` that look ahead and make no artifact, so that no lab can have them."""
+
+
 def command_of(stage: str) -> str:
     """What to type for a stage: `libertas train`, `libertas gather crawl`."""
     return f"libertas gather {stage}" if stage in CRAWL_AND_PACK else f"libertas {stage}"
@@ -93,11 +110,12 @@ STAGES: dict[str, Stage] = {
         config="libertas.gather.config:GatherConfig",
         function="libertas.gather.documents:gather",
         summary="Turn web archives into a corpus of documents.",
-        usage="WARC... --out DIR",
+        usage="ARCHIVE... --out DIR",
         positional="archives",
         examples=(
             "libertas gather pages.warc.gz --component web --out corpora/web",
             "libertas gather archives/docs --out corpora/docs",
+            "libertas gather warc.paths.gz --prefix https://data.commoncrawl.org/ --shard 3/100 --out corpora/part-3",
         ),
     ),
     "curate": Stage(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from libertas.engine import map_ordered
+from libertas.engine import CRASHED, THREAD_SETTINGS, TOO_LONG, TOO_MUCH_MEMORY, Failed, Limits, Pool, map_ordered
 from libertas.errors import LibertasError
 
 
@@ -106,6 +106,62 @@ def test_workers_end_when_their_parent_is_killed() -> None:
     while time.monotonic() < deadline and os.path.exists(f"/proc/{worker}"):  # noqa: PTH110
         time.sleep(0.05)
     assert not os.path.exists(f"/proc/{worker}")  # noqa: PTH110
+
+
+def misbehave(number: int) -> int:
+    if number == 3:
+        while True:  # as in a regular expression that never ends
+            number = number
+    if number == 7:
+        os.abort()
+    if number == 11:
+        return len(bytearray(4 << 30))
+    return number * number
+
+
+def test_what_hangs_or_crashes_or_eats_memory_fails_alone_and_the_order_stays() -> None:
+    batches = [list(range(start, start + 4)) for start in range(0, 16, 4)]
+    with Pool(misbehave, 2, Limits(seconds=0.3, memory=1 << 30)) as pool:
+        outcomes = list(pool.map(batches))
+    assert [batch for batch, _ in outcomes] == batches
+    results = [result for _, some in outcomes for result in some]
+    bad = {3: TOO_LONG, 7: CRASHED, 11: TOO_MUCH_MEMORY}
+    assert results == [Failed(n, bad[n]) if n in bad else n * n for n in range(16)]
+
+
+def wait(number: int) -> int:
+    time.sleep(60 if number == 1 else 0)
+    return number
+
+
+def test_an_item_that_waits_for_what_never_comes_took_too_long() -> None:
+    with Pool(wait, 1, Limits(seconds=0.1)) as pool:
+        assert list(pool.map([[0, 1, 2]])) == [([0, 1, 2], [0, Failed(1, TOO_LONG), 2])]
+
+
+def test_a_pool_goes_on_after_a_reader_that_went_away() -> None:
+    with Pool(slow_square, 2) as pool:
+        outcomes = pool.map([[n] for n in range(50)])
+        assert next(outcomes) == ([0], [0])
+        outcomes.close()  # type: ignore[attr-defined]
+        assert list(pool.map([[5, 6]])) == [([5, 6], [25, 36])]
+
+
+def thread_settings(_: int) -> list[str | None]:
+    return [os.environ.get(name) for name in THREAD_SETTINGS]
+
+
+def test_workers_compute_in_one_thread_each_unless_told_otherwise() -> None:
+    """In a process of its own: the first pool of a process decides for all of its children."""
+    script = (
+        "from test_engine import *\nprint(list(map_ordered(thread_settings, [0, 1], workers=2)), thread_settings(0))"
+    )
+    for said, inside in ((None, "1"), ("3", "3")):
+        environment = {k: v for k, v in os.environ.items() if k not in THREAD_SETTINGS}
+        environment |= {"PYTHONPATH": str(Path(__file__).parent)} | ({THREAD_SETTINGS[0]: said} if said else {})
+        command = [sys.executable, "-c", script]
+        outcome = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+        assert outcome.stdout.strip() == f"{[[inside, '1', '1']] * 2} {[said, None, None]}"
 
 
 def own_pid(number: int) -> int:

@@ -305,8 +305,8 @@ def applicable(document: Document, names: Iterable[str]) -> dict[str, Rule]:
 
 
 def language_verdict(document: Document, languages: tuple[str, ...]) -> Verdict:
-    """1.0 if the document's language is wanted, else 0.0; an unknown language is not wanted when others are named."""
-    language = document.meta.get("language")
-    if language in languages:
+    """1.0 if the language is wanted, else 0.0; `zh` takes `zh-Hans` too, and a document that names none is in `und`."""
+    language = document.meta.get("language") or "und"
+    if any(language == wanted or language.startswith(wanted + "-") for wanted in languages):
         return Verdict(1.0)
-    return Verdict(0.0, f"language is {language or 'unknown'}, not {' or '.join(languages)}")
+    return Verdict(0.0, f"language is {language}, not {' or '.join(languages)}")

@@ -71,7 +71,11 @@ class CrawlConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PackConfig:
-    """Put local text files into a WARC file, so that their documents can always be read again."""
+    """Put local files into a WARC file, so that their documents can always be read again.
+
+    Text, source code, books, papers, subtitles and messages become a record each; dumps (MediaWiki, Stack Exchange),
+    mailboxes and tables (JSON Lines, Parquet, CSV) become a record for each page, question, message or row.
+    """
 
     paths: tuple[str, ...]
     """Files and folders; also `python:source` (the standard library's source code) and `python:reference` (the
@@ -85,6 +89,16 @@ class PackConfig:
     exclude: tuple[str, ...] = ()
     """From folders, leave out files and folders whose name or path below the folder matches one of these patterns,
     such as `test*`."""
+    text_field: str = "text"
+    """In tables, the field that is the text of a document; `a.b` is `b` inside `a`, here and below."""
+    id_field: str = "id"
+    """In tables, the field that names a row; where there is none, its number does."""
+    url_field: str = "url"
+    """In tables, the field with the address at which the text was published."""
+    title_field: str = "title"
+    """In tables, the field with the title."""
+    date_field: str = "date"
+    """In tables, the field with the day of publication, as ISO 8601 has it (`2026-01-31`)."""
 
     def __post_init__(self) -> None:
         """Refuse values that pack nothing."""
@@ -96,6 +110,8 @@ class PackConfig:
             raise UsageError(f"suffixes has {bad[0]!r}; expected endings with a dot; write '.{bad[0]}'")
         if self.megabytes is not None:
             _above_zero(megabytes=self.megabytes)
+        if not self.text_field:
+            raise UsageError("text_field is empty; expected the name of a field; tables have none without a name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,23 +119,89 @@ class GatherConfig:
     """Turn archives into a corpus of documents."""
 
     archives: tuple[Path, ...]
-    """WARC files, or archives made by `crawl` and `pack`."""
+    """WARC or ARC files, archives made by `crawl` and `pack`, lists of paths or URLs (`warc.paths.gz`, `.txt`), and
+    pointers to single records (CDXJ, or Common Crawl's columnar index as Parquet or CSV)."""
     out: Path
     """Folder of the corpus."""
     component: str = "web"
     """Name of this part of a mixture; it stands in `meta.component` of every document."""
+    prefix: str = ""
+    """What stands before the paths of lists and pointers, such as `https://data.commoncrawl.org/`; without it, the
+    paths of a list start from the folder it lies in."""
+    shard: str = "1/1"
+    """Take a part of the archives: `3/100` takes the 3rd, the 103rd, the 203rd, in the order of the lists."""
+    markdown: bool = False
+    """Keep headings, lists, tables, code and emphasis as Markdown; otherwise plain text."""
+    links: bool = False
+    """Keep the addresses of links; with `markdown` only."""
+    comments: bool = False
+    """Keep what readers wrote below a page."""
+    agreement: bool = False
+    """Extract twice, with another extractor as well, and store in `meta.agreement` how far both have the same text."""
+    only: str = "everything"
+    """`everything`, or `math`, which keeps documents with formulas and mathematical prose, by the thresholds of
+    OpenWebMath."""
+    language_model: Path | None = None
+    """A fastText model file such as GlotLID or OpenLID, to tell languages by instead of the built-in way."""
     workers: int = execution(2)
     """Processes that extract text; the corpus does not depend on it."""
+    engine: str = execution("local")
+    """`local`, or `ray`, which does each archive as a task of the Ray cluster that the environment names
+    (`RAY_ADDRESS=auto`), or of this machine; `out` must then lie on storage that all its machines share."""
+    page_seconds: float = execution(30.0)
+    """A page that takes longer to extract, measured as computing time, is dropped: it changes nothing but the fate of
+    pages on which an extractor hangs."""
 
     def __post_init__(self) -> None:
         """Refuse values that gather nothing."""
         if not self.archives:
             raise UsageError("archives is empty; expected WARC files or archives; name at least one")
-        _above_zero(workers=self.workers)
+        _above_zero(workers=self.workers, page_seconds=self.page_seconds)
+        for name, allowed in (("engine", ("local", "ray")), ("only", ("everything", "math"))):
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(allowed)}; name one")
+        if self.links and not self.markdown:
+            raise UsageError("links is set without markdown; expected both: plain text has no place for an address")
         if not self.component or not self.component.replace("-", "").replace("_", "").isalnum():
             raise UsageError(
                 f"component is {self.component!r}; expected a name of letters, digits, '-' and '_', such as 'web'"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanConfig:
+    """Sample some archives of a list, and work out what gathering all of them would take. Nothing is written."""
+
+    archives: tuple[Path, ...]
+    """As for `gather`: archives, and lists of them."""
+    prefix: str = ""
+    """What stands before the paths of lists, such as `https://data.commoncrawl.org/`."""
+    shard: str = "1/1"
+    """Plan for a part of the archives, such as `3/100`."""
+    files: int = 4
+    """Archives to sample, evenly spaced over the list."""
+    megabytes: float = 32
+    """Megabytes (10^6 bytes) to read from the beginning of each, as they lie on disk."""
+    markdown: bool = False
+    """Extract as Markdown."""
+    workers: int = 1
+    """Processes that extract text while the sample is measured."""
+    dollars_per_core_hour: float = 0.04
+    """Price of one core for an hour. 0.04 is about what big clouds ask for a core on demand; spot costs less."""
+    days: float = 30
+    """In how many days all should be done."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that plan nothing."""
+        if not self.archives:
+            raise UsageError("archives is empty; expected WARC files, archives or lists of them; name at least one")
+        _above_zero(
+            files=self.files,
+            megabytes=self.megabytes,
+            workers=self.workers,
+            dollars_per_core_hour=self.dollars_per_core_hour,
+            days=self.days,
+        )
 
 
 def _above_zero(**values: float) -> None:

@@ -26,7 +26,8 @@ from libertas.errors import UsageError
 from libertas.gather import warc
 from libertas.gather.config import PYTHON_DOCS, CrawlConfig
 from libertas.gather.embedded import DOCS_EXCLUDE, DOCS_URL, documentation_server
-from libertas.gather.extract import HTML_TYPES, decode
+from libertas.gather.extract import HTML_TYPES
+from libertas.gather.normalize import decode
 from libertas.gather.wire import Exchange, exchange_of, fetch
 from libertas.lineage.artifact import WRITING, Draft, package_version
 from libertas.lineage.fingerprint import digest

@@ -1,87 +1,41 @@
-"""Archives to a corpus: every record becomes a document or a drop with its reason."""
+"""Archives to a corpus: every record becomes a document or a drop with its reason.
 
-import os
+Each archive is a task of its own, which makes one shard; an interrupted run goes on with the archives that are not
+done. With one process, with many, or on a cluster, the same bytes come out.
+"""
+
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.markup import escape
 
-from libertas.corpus import Corpus, CorpusWriter
-from libertas.document import Document, Drop, document_id
-from libertas.engine import map_ordered
-from libertas.errors import UsageError
-from libertas.gather import warc
+from libertas.corpus import Corpus
+from libertas.engine import map_on_ray
+from libertas.errors import LibertasError, UsageError
 from libertas.gather.config import GatherConfig
-from libertas.gather.extract import extract
-from libertas.gather.language import identify
+from libertas.gather.extracted import ReadMode
+from libertas.gather.inputs import inputs_of
+from libertas.gather.meter import Meter
+from libertas.gather.record import DAMAGE, Recipe
+from libertas.gather.shards import (
+    DROPS,
+    ArchiveTask,
+    Note,
+    finished,
+    gather_alone,
+    gather_archive,
+    merged,
+    page_limits,
+    reader,
+)
 from libertas.lineage.artifact import Draft
-from libertas.lineage.manifest import named, read_manifest
 from libertas.terminal import printable, progress, say
 
-BATCH_RECORDS = 32
-BATCH_BYTES = 4 << 20
-"""A batch travels to a worker when it has this many records, or bytes of payload: 4 MiB."""
-DOCUMENT_TYPES = frozenset({"response", "resource", "conversion"})
-CODE = "code"
-"""`meta.language` of program source: names and keywords look like any human language to a detector."""
-CODE_TYPES = frozenset({"text/x-python"})
-CUT_OFF = "cut off on the way"
-LOST_ON_THE_WAY = frozenset({"disconnect", "time"})
-"""WARC-Truncated of what ended at a place that nobody chose: the connection broke, or the server took too long. What
-a crawler cut at a length it had chosen stays, with `meta.truncated`."""
-DAMAGE = frozenset(
-    {
-        CUT_OFF,
-        "truncated record",
-        "damaged compression",
-        "headers without end",
-        "malformed record",
-        "no Content-Length",
-        "not a WARC record",
-    }
-)
-"""Reasons of drops that say: the archive holds less than was meant to be in it."""
-DROPS = "drops.parquet"
-DROPS_SCHEMA = pa.schema(
-    [
-        ("record_id", pa.string()),
-        ("uri", pa.string()),
-        ("file", pa.string()),
-        ("offset", pa.int64()),
-        ("rule", pa.string()),
-        ("reason", pa.string()),
-        ("value", pa.string()),
-    ]
-)
-"""One row for each record that became no document; `offset` is in bytes of the file on disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Dropped:
-    """A row of `drops.parquet`."""
-
-    record_id: str
-    uri: str
-    file: str
-    offset: int
-    drop: Drop
-
-    def row(self) -> dict[str, Any]:
-        value = self.drop.value
-        return {
-            "record_id": self.record_id,
-            "uri": self.uri,
-            "file": self.file,
-            "offset": self.offset,
-            "rule": self.drop.rule,
-            "reason": self.drop.reason,
-            "value": None if value is None else str(value),
-        }
+NOTES = ".notes"
+"""Suffix of the folder beside a corpus that says which archives are done, while it is being made."""
 
 
 def gather(config: GatherConfig) -> Corpus:
@@ -90,170 +44,154 @@ def gather(config: GatherConfig) -> Corpus:
     Raises:
         UsageError: an archive cannot be read, two have the same name, or no record is a document.
     """
-    files = archive_files(config.archives)
-    draft = Draft(
-        kind="corpus",
-        out=config.out,
-        config=config,
-        inputs={"archive": config.archives},
-        code=__name__,
-    )
-    if draft.finished():
-        return Corpus.open(config.out)
-    records, languages = 0, Counter[str]()
-    drops: list[_Dropped] = []
-    seen: set[str] = set()
-    with draft.build() as folder:
-        with CorpusWriter(folder, config.component) as writer, progress("Gathering", None) as bar:
-            batches = _batches(_all_records(files), config.component)
-            for results in map_ordered(_documents, batches, config.workers):
-                for result in results:
-                    records += 1
-                    if isinstance(result, Document) and result.id in seen:
-                        result = _again(result)
-                    if isinstance(result, Document):
-                        seen.add(result.id)
-                        languages[result.meta["language"]] += 1
-                        writer.add(result)
-                    else:
-                        drops.append(result)
-                bar.advance(len(results), f"records, {writer.documents:,} documents")
-        reasons = Counter(d.drop.reason for d in drops)
-        if writer.documents == 0:
-            raise UsageError(_nothing_in(files, records, reasons))
-        assert records == writer.documents + len(drops), "a record vanished"
-        table = pa.Table.from_pylist([d.row() for d in drops], schema=DROPS_SCHEMA)
-        pq.write_table(table, folder / DROPS, compression="zstd")
-        draft.counts.update(
-            documents={"in": records, "out": writer.documents, "dropped": len(drops)},
-            dropped=dict(sorted(reasons.items())),
-            text_bytes=writer.text_bytes,
-            languages=dict(sorted(languages.items())),
-        )
-    _tell_of_damage(drops, config.out / DROPS)
+    inputs = inputs_of(config.archives, config.prefix, config.shard)
+    models = {"language model": [config.language_model]} if config.language_model else {}
+    draft = Draft(kind="corpus", out=config.out, config=config, inputs={**inputs.lineage, **models}, code=__name__)
+    notes_folder = config.out.with_name(config.out.name + NOTES)
+    if not draft.finished():
+        try:
+            with draft.build(resume=True) as folder:
+                tasks = _tasks(config, inputs.archives, draft.fingerprint, folder, notes_folder)
+                notes = merged(tasks, _done(config, tasks), folder)
+                _count(draft, notes)
+        finally:
+            with suppress(OSError):  # it is not there, or holds what the next run goes on with
+                notes_folder.rmdir()
+        _tell_of_damage(notes, config.out / DROPS)
+    shutil.rmtree(notes_folder, ignore_errors=True)
     return Corpus.open(config.out)
 
 
-def archive_files(archives: Iterable[Path]) -> list[Path]:
-    """The WARC files of plain paths and of archive artifacts, in order.
+def recipe_of(config: GatherConfig) -> Recipe:
+    """What the settings say of a single record."""
+    mode = ReadMode(
+        markdown=config.markdown,
+        links=config.links,
+        comments=config.comments,
+        agreement=config.agreement,
+        metadata=True,
+    )
+    return Recipe(component=config.component, mode=mode, only=config.only, language_model=config.language_model)
+
+
+def _tasks(
+    config: GatherConfig, archives: Sequence[str], fingerprint: str, corpus: Path, notes: Path
+) -> list[ArchiveTask]:
+    recipe = recipe_of(config)
+    return [
+        ArchiveTask(
+            number=number,
+            archive=archive,
+            prefix=config.prefix,
+            corpus=corpus.absolute(),
+            notes=notes.absolute(),
+            fingerprint=fingerprint,
+            recipe=recipe,
+            limits=page_limits(config.page_seconds, recipe),
+        )
+        for number, archive in enumerate(archives)
+    ]
+
+
+def _done(config: GatherConfig, tasks: Sequence[ArchiveTask]) -> list[Note]:
+    """Do what is not done yet; an archive that cannot be read is told of when all others are done.
 
     Raises:
-        UsageError: a folder is no archive, a name is not UTF-8, or two files share a name, which is how documents
-            refer to them.
+        UsageError: an archive cannot be read, or there is no document in any.
     """
-    files: list[Path] = []
-    for path in archives:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        manifest = read_manifest(path)
-        if manifest.kind != "archive":
-            raise UsageError(
-                f"{path} is {named(manifest.kind)}; expected an archive made by `libertas gather crawl` or `pack`"
-            )
-        files += [path / f.path for f in manifest.files if ".warc" in f.path]
-    by_name: dict[str, Path] = {}
-    for file in files:
-        raw = os.fsencode(file)
-        if raw.decode("utf-8", "replace").encode() != raw:
-            raise UsageError(
-                f"{raw.decode('utf-8', 'backslashreplace')} has a name that is not valid UTF-8; expected one that can "
-                "stand in a manifest; rename it"
-            )
-        if file.name in by_name:
-            raise UsageError(
-                f"{file} and {by_name[file.name]} have the same file name, by which documents refer to their archive; "
-                "rename one, or gather them into two corpora"
-            )
-        by_name[file.name] = file
-    return files
+    notes = {task.number: note for task in tasks if (note := finished(task))}
+    todo = [task for task in tasks if task.number not in notes]
+    failures: list[Exception] = []
+    with progress("Gathering", len(todo)) as bar:
+        meter = Meter(bar, [task.archive for task in todo])
+        for task, outcome in (_on_ray if config.engine == "ray" else _here)(config, todo, meter):
+            if isinstance(outcome, Note):
+                notes[task.number] = outcome
+            elif isinstance(outcome, LibertasError | OSError):
+                failures.append(outcome)
+            else:
+                raise outcome
+    found = [notes[task.number] for task in tasks if task.number in notes]
+    if failures or not any(note.documents for note in found):
+        if not any(note.documents for note in found):
+            _clear(tasks)
+        raise _failure(failures) if failures else UsageError(_nothing_in(found))
+    return found
 
 
-def _all_records(files: list[Path]) -> Iterator[warc.Record | warc.Lost]:
-    for file in files:
-        yield from warc.records(file)
+def _here(
+    config: GatherConfig, tasks: Sequence[ArchiveTask], meter: Meter
+) -> Iterator[tuple[ArchiveTask, Note | Exception]]:
+    """Do the tasks one after the other; each has all workers."""
+    with reader(recipe_of(config), config.workers, page_limits(config.page_seconds, recipe_of(config))) as pool:
+        for task in tasks:
+            try:
+                note = gather_archive(task, pool, meter.tell)
+            except UsageError as error:
+                yield task, error
+            else:
+                meter.archive_done(task.archive)
+                yield task, note
 
 
-def _batches(
-    items: Iterable[warc.Record | warc.Lost], component: str
-) -> Iterator[tuple[str, list[warc.Record | warc.Lost]]]:
-    batch: list[warc.Record | warc.Lost] = []
-    size = 0
-    for item in items:
-        batch.append(item)
-        size += len(item.body) if isinstance(item, warc.Record) else 0
-        if len(batch) == BATCH_RECORDS or size >= BATCH_BYTES:
-            yield component, batch
-            batch, size = [], 0
-    if batch:
-        yield component, batch
+def _on_ray(
+    config: GatherConfig, tasks: Sequence[ArchiveTask], meter: Meter
+) -> Iterator[tuple[ArchiveTask, Note | Exception]]:
+    """Do each task where the cluster has room."""
+    for task, outcome in map_on_ray(gather_alone, tasks):
+        if isinstance(outcome, Note):
+            meter.dropped.update(outcome.dropped)
+            meter.archive_done(task.archive, outcome.documents)
+        yield task, outcome
 
 
-def _documents(batch: tuple[str, list[warc.Record | warc.Lost]]) -> list[Document | _Dropped]:
-    """What becomes of a batch of records; runs in a worker."""
-    component, items = batch
-    return [_document(item, component) for item in items]
+def _failure(failures: Sequence[Exception]) -> Exception:
+    """The first failure, in words that count the others."""
+    if len(failures) == 1:
+        return failures[0]
+    return UsageError(
+        f"{failures[0]} ({len(failures) - 1} more archives failed; the others are done: run the same command again)"
+    )
 
 
-def _document(item: warc.Record | warc.Lost, component: str) -> Document | _Dropped:
-    if isinstance(item, warc.Lost):
-        return _Dropped(item.record_id, item.uri, item.file, item.offset, item.drop)
-    ref = item.ref
-    drop = _refusal(item)
-    found = drop or extract(item.body, item.content_type, item.charset)
-    if isinstance(found, Drop):
-        return _Dropped(ref.record_id, item.uri, ref.file, ref.offset, found)
-    language, score = (CODE, None) if item.content_type in CODE_TYPES else identify(found.text)
-    meta: dict[str, Any] = {"url": item.uri, "component": component, "language": language}
-    if score is not None:
-        meta["language_score"] = score
-    optional = {"title": found.title, "date": item.date, "content_type": item.content_type, "truncated": item.truncated}
-    meta |= {k: v for k, v in optional.items() if v}
-    meta["warc"] = ref.to_json()
-    return Document(document_id(ref.record_id, ref.payload_digest), found.text, meta)
+def _clear(tasks: Sequence[ArchiveTask]) -> None:
+    """Remove what is of no use: the parts of a corpus that holds no document."""
+    for task in tasks:
+        task.shard.unlink(missing_ok=True)
+    shutil.rmtree(tasks[0].notes, ignore_errors=True)
 
 
-def _refusal(record: warc.Record) -> Drop | None:
-    """Why a record is not even looked at, or None."""
-    if record.type not in DOCUMENT_TYPES:
-        return Drop("warc", f"{record.type} record", record.type)
-    if record.uri.startswith("metadata:"):
-        return Drop("warc", "log of the crawler", record.uri)
-    if record.uri.endswith("/robots.txt"):
-        return Drop("warc", "robots.txt", record.uri)
-    if record.type == "response" and record.status is None:
-        return Drop("warc", "not an HTTP response", record.uri)
-    if record.type == "response" and record.status != 200:
-        return Drop("warc", "HTTP status", str(record.status))
-    if record.truncated in LOST_ON_THE_WAY:
-        return Drop("warc", CUT_OFF, record.truncated)
-    return None
+def _count(draft: Draft, notes: Sequence[Note]) -> None:
+    languages, dropped = Counter[str](), Counter[str]()
+    for note in notes:
+        languages.update(note.languages)
+        dropped.update(note.dropped)
+    documents = sum(note.documents for note in notes)
+    draft.counts.update(
+        documents={"in": sum(n.records for n in notes), "out": documents, "dropped": dropped.total()},
+        dropped=dict(sorted(dropped.items())),
+        text_bytes=sum(note.text_bytes for note in notes),
+        languages=dict(sorted(languages.items())),
+    )
 
 
-def _tell_of_damage(drops: list[_Dropped], where: Path) -> None:
+def _tell_of_damage(notes: Sequence[Note], where: Path) -> None:
     """One line for the person where an archive held less than was meant to be in it."""
-    damaged = Counter(d.file for d in drops if d.drop.reason in DAMAGE)
+    damaged = {n.archive: lost for n in notes if (lost := sum(n.dropped[reason] for reason in DAMAGE))}
     if not damaged:
         return
-    n = damaged.total()
-    first = next(iter(damaged))
+    n = sum(damaged.values())
+    first = next(iter(damaged)).rpartition("/")[2]
     names = first if len(damaged) == 1 else f"{len(damaged)} archives ({first} first)"
     line = f"{n} record{'s' * (n > 1)} of {names} {'were' if n > 1 else 'was'} truncated or damaged; reasons in {where}"
     say(escape(printable(line)))
 
 
-def _again(document: Document) -> _Dropped:
-    ref = document.warc
-    assert ref is not None, f"document {document.id} has no address"
-    return _Dropped(
-        ref.record_id, document.meta["url"], ref.file, ref.offset, Drop("warc", "same record again", document.id)
-    )
-
-
-def _nothing_in(files: list[Path], records: int, reasons: Counter[str]) -> str:
+def _nothing_in(notes: Sequence[Note]) -> str:
+    reasons = sum((note.dropped for note in notes), Counter[str]())
     why = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common(4))
-    names = ", ".join(str(f) for f in files)
+    names = ", ".join(note.archive for note in notes[:4]) + (", …" if len(notes) > 4 else "")
     return (
-        f"{names} has {records} records and no document: {why}; expected text/html responses or text resources; "
-        "name an archive that has pages"
+        f"{names} has {reasons.total()} records and no document: {why}; expected text/html responses or text "
+        "resources; name an archive that has pages"
     )

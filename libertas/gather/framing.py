@@ -1,199 +1,189 @@
 """Where each record of an archive begins and ends on disk, and what is wrong with the bytes that are none.
 
-Done here and not by fastwarc, because a reader has to account for every byte: fastwarc passes over torn tails in
-silence and ends at the first damaged gzip member. Plain, gzip and zstd archives are read; members may hold one record,
-as they should, or many.
+A reader has to account for every byte: each belongs to a frame with a record, to a frame with the reason why there is
+none, or is padding. Plain archives and compressed ones (`compression.py`) are read, WARC and ARC; members may hold one
+record, as they should, or many. After damage, reading goes on at the next place where a record begins.
 """
 
 import mmap
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
-
-import zstandard
 
 from libertas.document import Drop
 from libertas.errors import UsageError
+from libertas.gather import arc
+from libertas.gather.arc import LINE_BYTES
+from libertas.gather.compression import (
+    GZIP,
+    LZ4,
+    PADDING,
+    ZSTD,
+    Archive,
+    Member,
+    dictionary_of,
+    magic_of,
+    members,
+    next_member,
+)
 
-READ_BYTES = 1 << 20
-MEMBER_BYTES = 1 << 28
-"""A compressed member may expand to this much: 256 MiB; archives have one record in each."""
+RECORD_BYTES = 1 << 27
+"""A record may have this many bytes as it lies, its payload still coded: 128 MiB."""
 HEADER_BYTES = 1 << 16
 """The headers of a WARC record fit in this: 64 KiB."""
+FOREIGN_BYTES = 1 << 24
+"""So far we look for a record in a file that does not begin with one: 16 MiB."""
+FORGET_BYTES = 1 << 26
+"""After this many bytes of a plain archive, the pages behind us are given back: 64 MiB."""
 
-GZIP, ZSTD, LZ4 = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
-NEXT_RECORD = re.compile(rb"\nWARC/[01]\.\d+\r?\n")
-LENGTH = re.compile(rb"\ncontent-length:[ \t]*(\d+)[ \t]*\r?\n", re.IGNORECASE)
+NEXT_RECORD = re.compile(rb"(WARC/[01]\.\d{1,3}\r?\n)(?=[A-Za-z][A-Za-z-]{1,40}:)")
+"""A version line with a header behind it, wherever it stands: what is torn off before it may lack its line end."""
+LENGTH = re.compile(rb"\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r?\n", re.IGNORECASE)
+BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Bytes of one record: where they lie on disk, and the bytes themselves unless the drop says why not."""
+    """Bytes of one record: where they lie on disk, and the bytes themselves."""
 
     offset: int
     length: int
     data: bytes
+    """Header and block; with a drop, the beginning at least."""
     drop: Drop | None = None
+    """Why this is no record."""
+    doubt: Drop | None = None
+    """What is wrong with the member around it: the record may be whole, if it can show it by a digest of its own."""
 
 
 def frames(path: Path) -> Iterator[Frame]:
     """Every frame of an archive in file order.
 
     Raises:
-        UsageError: the file is missing, empty, or not a WARC.
+        UsageError: the file is missing, empty, or not an archive.
     """
     if not path.is_file():
         raise UsageError(f"{path} is no file; expected a WARC file; check the path")
     if path.stat().st_size == 0:
         raise UsageError(f"{path} is empty (0 bytes); expected a WARC file; fetch it again")
-    with path.open("rb") as file:
-        head = file.read(1 << 10)
-        file.seek(0)
-        _refuse_other_formats(path, head)
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield from frames_of(file, data)
-
-
-def _refuse_other_formats(path: Path, head: bytes) -> None:
-    if head.startswith(LZ4):
-        raise UsageError(
-            f"{path} is compressed with LZ4; expected gzip, zstd or no compression; "
-            f"run `fastwarc recompress {path.name} OUT.warc.gz`"
-        )
-    plain = head
-    if head.startswith(GZIP):
-        try:
-            plain = zlib.decompressobj(31).decompress(head, 1 << 10)
-        except zlib.error as error:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start, magic = _first_record(data)
+        if start < 0:
             raise UsageError(
-                f"{path} has no readable record: damaged gzip data at offset 0 ({error}); fetch it again"
-            ) from None
-    elif head.startswith(ZSTD):
+                f"{path} begins with {data[:20]!r}; expected 'WARC/1.0', 'WARC/1.1' or an ARC header, compressed with "
+                "gzip, zstd, LZ4 or not; name an archive"
+            )
+        if start > 0:
+            yield Frame(0, start, data[: min(start, HEADER_BYTES)], Drop("warc", "not a WARC record", start))
+        yield from frames_of(data, start, len(data), magic, dictionary_of(data))
+
+
+def _first_record(data: mmap.mmap) -> tuple[int, bytes]:
+    """Where the first record begins, and how the archive is compressed; (-1, b"") for a file that is no archive."""
+    magic = magic_of(data)
+    if magic or begins_record(data[:HEADER_BYTES].lstrip(PADDING)):
+        return 0, magic
+    end = min(len(data), FOREIGN_BYTES)
+    found = [(next_member(data, 0, end, magic, begins_record), magic) for magic in (GZIP, ZSTD, LZ4)]
+    for pattern in (NEXT_RECORD, arc.NEXT_RECORD):
+        at = _next_record(data, 0, end, pattern)
+        while at < end and isinstance(_sizes(data[at : at + HEADER_BYTES]), str):  # the scraps of a compressed record
+            at = _next_record(data, at + 1, end, pattern)
+        found.append((at, b""))
+    return min((place for place in found if place[0] < end), default=(-1, b""))
+
+
+def frames_of(data: Archive, start: int, end: int, magic: bytes, dictionary: bytes = b"") -> Iterator[Frame]:
+    """Frames between two places of an archive, where `magic` says how it is compressed (empty: not at all)."""
+    if magic:
+        for member in members(data, start, end, magic, dictionary, begins_record):
+            yield from _in_member(member)
         return
-    if plain.startswith(b"filedesc://"):
-        raise UsageError(
-            f"{path} is an ARC file, which is not supported yet; expected WARC; "
-            f"convert it with `warcio recompress {path.name} OUT.warc.gz`"
-        )
-    if plain and not plain.lstrip(b"\r\n").startswith(b"WARC/"):
-        raise UsageError(f"{path} begins with {plain[:20]!r}; expected 'WARC/1.0' or 'WARC/1.1'; name a WARC file")
+    kept = 0
+    for at, after, drop in _split(data, start, end):
+        yield Frame(at, after - at, data[at : after if drop is None else min(after, at + HEADER_BYTES)], drop)
+        if after - kept > FORGET_BYTES and isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            kept = after - after % mmap.PAGESIZE
+            data.madvise(mmap.MADV_DONTNEED, 0, kept)
 
 
-def frames_of(file: BinaryIO, data: "mmap.mmap | bytes") -> Iterator[Frame]:
-    """Frames of an archive that is open at its start, by the compression its first bytes show."""
-    magic = GZIP if data[: len(GZIP)] == GZIP else data[: len(ZSTD)]
-    if magic not in (GZIP, ZSTD):
-        for start, end, drop in _split(data):
-            yield Frame(start, end - start, data[start : min(end, start + HEADER_BYTES) if drop else end], drop)
-        return
-    for offset, length, member, problem in _members(file, data, magic):
-        if problem is not None:
-            yield Frame(offset, length, member, problem)
+def _in_member(member: Member) -> Iterator[Frame]:
+    """What a member holds: its records, or the reason why there are none. Each frame has the member's address."""
+    offset, length, data, wrong = member.offset, member.length, member.data, member.drop
+    doubt = wrong if wrong is not None and wrong.reason == "damaged compression" else None
+    last = None
+    for start, end, drop in _split(data, 0, len(data)):
+        if last is not None:
+            yield last
+        last = Frame(offset, length, data[start : end if drop is None else min(end, start + HEADER_BYTES)], drop, doubt)
+    if wrong is not None:  # the last record is the one that it cuts short
+        last = Frame(offset, length, last.data[:HEADER_BYTES] if last else b"", wrong)
+    yield last or Frame(offset, length, b"", Drop("warc", "empty member", length))
+
+
+def begins_record(head: bytes) -> bool:
+    """Whether the header of a WARC or ARC record stands at the beginning of these bytes."""
+    return head.startswith(b"WARC/") or arc.header_of(head) is not None
+
+
+def _split(data: Archive, start: int, end: int) -> Iterator[tuple[int, int, Drop | None]]:
+    """Records in plain bytes: start, end, and what is wrong with one."""
+    pattern = None
+    while start < end:
+        block = data[start : min(end, start + LINE_BYTES)]
+        padding = len(block) - len(block.lstrip(PADDING))
+        if padding:
+            start += padding
             continue
-        for start, end, drop in _split(member):
-            yield Frame(offset, length, member[start:end], drop)
+        pattern = pattern or (arc.NEXT_RECORD if arc.header_of(block) else NEXT_RECORD)
+        after, drop = _end_of(data, start, end, pattern)
+        if drop is None and after - start > RECORD_BYTES:
+            drop = Drop("warc", "record too large", after - start)
+        yield start, after, drop
+        start = after
 
 
-def _members(file: BinaryIO, data: "mmap.mmap | bytes", magic: bytes) -> Iterator[tuple[int, int, bytes, Drop | None]]:
-    """Compressed members: offset, length on disk, decompressed bytes, and why a member is damaged."""
-    offset, size = 0, len(data)
-    while offset < size:
-        if data[offset : offset + len(magic)] != magic:
-            after = _next_member(data, offset + 1, magic)
-            rest = data[offset:after]
-            if magic.startswith(rest) and after == size:
-                yield offset, len(rest), b"", Drop("warc", "truncated record", 0)
-            elif rest.strip(b"\0\r\n"):  # padding between members is harmless
-                yield offset, after - offset, b"", Drop("warc", "not a WARC record", after - offset)
-            offset = after
-            continue
-        length, member, drop = _member(file, offset, magic)
-        if drop is not None and drop.reason == "damaged compression":
-            length = _next_member(data, offset + 1, magic) - offset
-        yield offset, length, member, drop
-        offset += length
+def _end_of(data: Archive, start: int, end: int, pattern: re.Pattern[bytes]) -> tuple[int, Drop | None]:
+    """Where the record at `start` ends, or what is wrong with it and where to go on.
+
+    A length is believed if a record begins behind it, or nothing comes. Otherwise it is too large if a record begins
+    within; and where it is too small, what lies behind is no record, and comes next as such.
+    """
+    sizes = _sizes(data[start : min(end, start + HEADER_BYTES)])
+    if isinstance(sizes, str):
+        after = _next_record(data, start + 1, end, pattern)
+        torn = sizes == "headers without end" and after == end < start + HEADER_BYTES
+        return after, Drop("warc", "truncated record" if torn else sizes, after - start)
+    block, after = start + sizes[0], start + sum(sizes)
+    if after <= end:
+        behind = data[after : min(end, after + LINE_BYTES)].lstrip(PADDING)
+        if not behind or begins_record(behind):
+            return after, None
+    within = _next_record(data, block - 1, min(after, end), pattern)
+    if within < min(after, end):
+        return within, Drop("warc", "wrong Content-Length", sizes[1])
+    return (after, None) if after <= end else (end, Drop("warc", "truncated record", end - block))
 
 
-def _next_member(data: "mmap.mmap | bytes", start: int, magic: bytes) -> int:
-    """Where the next member that holds a WARC record begins, or the end of the file."""
-    while (start := data.find(magic, start)) >= 0:
-        try:
-            head = _decompressor(magic).decompress(data[start : start + 512])
-        except (zlib.error, zstandard.ZstdError):
-            head = b""
-        if head.startswith(b"WARC/"):
+def _sizes(head: bytes) -> tuple[int, int] | str:
+    """Bytes of a record's header and of its block, or why they cannot be told."""
+    if not head.startswith(b"WARC/"):
+        line = arc.header_of(head)
+        return (line.size, line.length) if line else "not a WARC record"
+    blank = BLANK_LINE.search(head)
+    if blank is None or NEXT_RECORD.search(head, 5, blank.end()):
+        return "headers without end"
+    length = LENGTH.search(head, 0, blank.end())
+    return (blank.end(), int(length[1])) if length else "no Content-Length"
+
+
+def _next_record(data: Archive, start: int, end: int, pattern: re.Pattern[bytes]) -> int:
+    """Where the next record begins, or `end`."""
+    reach = min(len(data), end + LINE_BYTES)
+    while (found := pattern.search(data, start, reach)) and found.start(1) < end:
+        start = found.start(1)
+        if begins_record(data[start : start + LINE_BYTES]):
             return start
         start += 1
-    return len(data)
-
-
-def _decompressor(magic: bytes) -> "zlib._Decompress | zstandard.ZstdDecompressionObj":
-    return zlib.decompressobj(31) if magic == GZIP else zstandard.ZstdDecompressor().decompressobj()
-
-
-def _member(file: BinaryIO, offset: int, magic: bytes) -> tuple[int, bytes, Drop | None]:
-    """One member: its length on disk, its bytes, and what is wrong with it."""
-    file.seek(offset)
-    decompressor, read, expanded = _decompressor(magic), 0, 0
-    parts: list[bytes] = []
-    step = 1 << 14
-    while not decompressor.eof:
-        block = file.read(step)
-        step = READ_BYTES
-        if not block:
-            return read, b"".join(parts), Drop("warc", "truncated record", expanded)
-        read += len(block)
-        try:
-            parts.append(decompressor.decompress(block))
-        except (zlib.error, zstandard.ZstdError) as error:
-            return read, b"", Drop("warc", "damaged compression", str(error))
-        expanded += len(parts[-1])
-        if expanded > MEMBER_BYTES:
-            raise UsageError(
-                f"a compressed member at offset {offset} expands to more than {MEMBER_BYTES >> 20} MiB; expected one "
-                "record per member; rewrite the archive with `fastwarc recompress IN OUT`"
-            )
-    return read - len(decompressor.unused_data), b"".join(parts), None
-
-
-def _split(data: "mmap.mmap | bytes") -> Iterator[tuple[int, int, Drop | None]]:
-    """Records in plain bytes: start, end, and what is wrong with one."""
-    start, size = 0, len(data)
-    while start < size:
-        if data[start : start + 1] in b"\r\n":
-            start += 1
-            continue
-        end, drop = _end_of(data, start)
-        if drop is None and end < size and data[end : end + 64].strip(b"\r\n")[:5] not in (b"WARC/", b""):
-            # A Content-Length that is too small: the record goes on until the next one begins.
-            end = _next_record(data, end)
-        yield start, end, drop
-        start = end
-
-
-def _end_of(data: "mmap.mmap | bytes", start: int) -> tuple[int, Drop | None]:
-    """Where the record at `start` ends, or what is wrong with it and where to go on."""
-    if data[start : start + 5] != b"WARC/":
-        end = _next_record(data, start)
-        return end, Drop("warc", "not a WARC record", end - start)
-    head = data[start : start + HEADER_BYTES]
-    blank = re.search(rb"\r?\n\r?\n", head)
-    if blank is None:
-        end = _next_record(data, start + 5)
-        return end, Drop("warc", "truncated record" if end == len(data) else "headers without end", end - start)
-    length = LENGTH.search(head[: blank.end()])
-    if length is None:
-        end = _next_record(data, start + 5)
-        return end, Drop("warc", "no Content-Length", None)
-    end = start + blank.end() + int(length[1])
-    if end > len(data):
-        return len(data), Drop("warc", "truncated record", len(data) - start - blank.end())
-    return end, None
-
-
-def _next_record(data: "mmap.mmap | bytes", start: int) -> int:
-    found = NEXT_RECORD.search(data, start)
-    return found.start() + 1 if found else len(data)
+    return end

@@ -1,37 +1,31 @@
-"""WARC files: read every record with the address of its bytes, read one record again, write new ones.
+"""Web archives: read every record with the address of its bytes, read one record again, write new ones.
 
-`framing.py` says where a record begins and ends; what lies inside (headers, HTTP, transfer and content coding) is read
-by fastwarc, which no other module imports. Format: WARC/1.1, IIPC 2017 (ISO 28500:2017).
+`framing.py` says where a record begins and ends, `http_head.py` and `coding.py` what an HTTP message holds. Formats:
+WARC/1.1, IIPC 2017 (ISO 28500:2017), its forerunners down to 0.17, and ARC.
 """
 
-import base64
 import gzip
-import hashlib
-import io
+import mmap
 import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastwarc.warc import ArchiveIterator, WarcRecord
-
 from libertas.document import Drop, WarcRef
 from libertas.errors import BrokenLineage, UsageError
-from libertas.gather.framing import HEADER_BYTES, LENGTH, Frame, frames, frames_of
+from libertas.gather import arc
+from libertas.gather.coding import payload
+from libertas.gather.compression import dictionary_of, magic_of
+from libertas.gather.digests import sha1, verdict_of
+from libertas.gather.framing import BLANK_LINE, HEADER_BYTES, LENGTH, Frame, frames, frames_of
+from libertas.gather.http_head import Headers, final_response, headers_of, http_head, media_type, value_of
 from libertas.lineage.fingerprint import digest
-
-READ_BYTES = 1 << 20
-PAYLOAD_BYTES = 1 << 26
-"""A payload may have this many bytes once its coding is off: 64 MiB."""
 
 RECORD_ID = re.compile(rb"\nwarc-record-id:[ \t]*<?([^>\r\n]*)", re.IGNORECASE)
 TARGET_URI = re.compile(rb"\nwarc-target-uri:[ \t]*<?([^>\r\n]*)", re.IGNORECASE)
-NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-HTTP_BLOCK = re.compile(rb"\ncontent-type:[ \t]*application/http", re.IGNORECASE)
-INTERIM = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+1(?!01)\d\d\b[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
-"""An answer that announces another (RFC 9110, 15.2), such as `100 Continue`; 101 leaves HTTP and is the last one."""
+TYPES = frozenset({"warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation"})
+"""WARC-Type: WARC/1.1, 5.5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +34,7 @@ class Record:
 
     ref: WarcRef
     type: str
+    """WARC-Type in lower case, or `unknown`; a record of an ARC file is a response."""
     uri: str
     date: str
     """WARC-Date as it stands in the record, or empty."""
@@ -49,8 +44,13 @@ class Record:
     """Media type in lower case without parameters, or empty."""
     charset: str | None
     truncated: str | None
-    """WARC-Truncated: why the payload is not whole, or None."""
+    """Why the payload is not whole: WARC-Truncated, or `coding` where its coding ends too early; or None."""
     body: bytes
+    headers: Headers = ()
+    """HTTP headers with names in lower case, in order; empty for a record that is no HTTP message."""
+    digest_verdict: str | None = None
+    """`sha1 ok` or `sha1 mismatch`, by WARC-Payload-Digest or else WARC-Block-Digest; None where neither can be
+    checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +74,37 @@ class Lost:
     drop: Drop
     record_id: str = ""
     uri: str = ""
+    length: int = 0
+    """Bytes on disk; 0 where there are none to point at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What stands before the block of a record, in WARC's words."""
+
+    type: str
+    record_id: str
+    uri: str
+    date: str
+    content_type: str
+    truncated: str | None
+    payload_digest: str | None
+    block_digest: str | None
+    start: int
+    """Where the block begins and ends in the frame's data."""
+    end: int
 
 
 def records(path: Path, *, complain: bool = True) -> Iterator[Record | Lost]:
     """Every record of an archive in file order; what cannot be read comes as `Lost`, so nothing is passed over.
 
     Raises:
-        UsageError: the file is missing, empty, not a WARC, or (with `complain`) nothing in it can be read.
+        UsageError: the file is missing, empty, no archive, or (with `complain`) nothing in it can be read.
     """
     readable = False
     first: Lost | None = None
     for frame in frames(path):
-        item = _read(path.name, frame)
+        item = record_of(path.name, frame)
         readable = readable or isinstance(item, Record)
         first = first or (item if isinstance(item, Lost) else None)
         yield item
@@ -100,16 +119,14 @@ def unbroken(path: Path) -> Iterator[Stored]:
     What a block holds plays no part: an HTTP response in a coding that nobody can undo is a whole record.
     """
     for frame in frames(path):
-        parsed = None
-        if frame.drop is None:
-            parsed = next(ArchiveIterator(io.BytesIO(frame.data), strict_mode=False, parse_http=False), None)
-        if parsed is None:
+        if frame.drop is not None or frame.doubt is not None:
             return
+        header = _header(frame.data)
         yield Stored(
-            type=str(parsed.record_type).rpartition(".")[2].lower(),
-            uri=(parsed.headers.get("WARC-Target-URI") or "").strip("<>"),
-            truncated=parsed.headers.get("WARC-Truncated"),
-            block=parsed.reader.read(),
+            type=header.type,
+            uri=header.uri,
+            truncated=header.truncated,
+            block=frame.data[header.start : header.end],
             end=frame.offset + frame.length,
         )
 
@@ -120,53 +137,125 @@ def read_record(path: Path, ref: WarcRef) -> bytes:
     Raises:
         BrokenLineage: the bytes are not the ones that were gathered.
     """
+    return reread(path, ref).body
+
+
+def reread(path: Path, ref: WarcRef) -> Record:
+    """One record, read again from its place and checked: all that is needed to extract its document once more.
+
+    Raises:
+        BrokenLineage: the bytes are not the ones that were gathered.
+    """
     found = "no such record"
     try:
-        with path.open("rb") as file:
-            file.seek(ref.offset)
-            data = file.read(ref.length)
-    except OSError as error:
-        raise BrokenLineage(f"{path} cannot be read ({error.strerror}); expected record {ref.record_id}") from error
-    for frame in frames_of(io.BytesIO(data), data):
-        item = _read(ref.file, frame)
-        if isinstance(item, Record) and item.ref.record_id == ref.record_id:
-            if item.ref.payload_digest == ref.payload_digest:
-                return item.body
-            found = item.ref.payload_digest
-        elif isinstance(item, Lost) and found == "no such record":
-            found = item.drop.reason
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            start, end = ref.offset, min(ref.offset + ref.length, len(data))
+            for frame in frames_of(data, start, end, magic_of(data, start), dictionary_of(data)):
+                item = record_of(ref.file, frame)
+                if isinstance(item, Record) and item.ref.record_id == ref.record_id:
+                    if item.ref.payload_digest == ref.payload_digest:
+                        return item
+                    found = item.ref.payload_digest
+                elif isinstance(item, Lost) and found == "no such record":
+                    found = item.drop.reason
+    except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
+        raise BrokenLineage(f"{path} cannot be read ({error}); expected record {ref.record_id}") from error
     raise BrokenLineage(
         f"{path} at offset {ref.offset}: record {ref.record_id} should have payload {ref.payload_digest}, "
         f"found {found}; the archive was changed after it was gathered: restore it, then run `libertas verify`"
     )
 
 
-def _read(file: str, frame: Frame) -> Record | Lost:
-    """What one frame holds."""
-    if frame.drop is not None:
-        return Lost(file, frame.offset, frame.drop, _named(frame.data, RECORD_ID), _named(frame.data, TARGET_URI))
-    opened = _opened(frame.data)
-    if isinstance(opened, Drop):
-        return Lost(file, frame.offset, opened, _named(frame.data, RECORD_ID), _named(frame.data, TARGET_URI))
-    parsed, body = opened
-    record_id = (parsed.record_id or "").strip("<>")
-    uri = (parsed.headers.get("WARC-Target-URI") or "").strip("<>")
-    if not record_id:
-        return Lost(file, frame.offset, Drop("warc", "no WARC-Record-ID", len(frame.data)), "", uri)
-    http, kind = parsed.http_headers, str(parsed.record_type).rpartition(".")[2].lower()
-    content_type = parsed.http_content_type if http is not None else parsed.headers.get("Content-Type")
-    media, _, parameters = (content_type or "").partition(";")
-    charset = parsed.http_charset if http is not None else charset_of(parameters)
+def record_of(file: str, frame: Frame) -> Record | Lost:
+    """What one frame of an archive holds; `file` is the name that its address gets."""
+    data, drop = frame.data, frame.drop
+    if drop is not None:
+        name = arc.header_of(data)
+        uri = name.uri if name else _named(data, TARGET_URI)
+        return Lost(file, frame.offset, drop, _named(data, RECORD_ID), uri, frame.length)
+    header = _header(data)
+    block = memoryview(data)[header.start : header.end]
+    is_http = header.content_type.lower().startswith("application/http") and (
+        header.type != "response" or bytes(block[:5]) == b"HTTP/"
+    )
+    head = http_head(data, header.start) if is_http else None
+    sent = block[head.body - header.start :] if head else block
+    headers = head.headers if head else ()
+    undone = payload(sent, headers) if head or not is_http else Drop("warc", "HTTP headers without end", len(block))
+    if not header.record_id:
+        undone = Drop("warc", "no WARC-Record-ID", len(data))
+    verdict = None
+    if not isinstance(undone, Drop):
+        verdict = _verdict(header, sent, undone[0], block)
+        if frame.doubt is not None and (verdict is None or not verdict.endswith(" ok")):
+            undone = frame.doubt
+    if isinstance(undone, Drop):
+        return Lost(file, frame.offset, undone, header.record_id, header.uri, frame.length)
+    body, cut = undone
+    media, charset = media_type(value_of(headers, "content-type") if head else header.content_type)
     return Record(
-        ref=WarcRef(file, frame.offset, frame.length, record_id, digest(body)),
-        type=kind,
-        uri=uri,
-        date=parsed.headers.get("WARC-Date") or "",
-        status=http.status_code if http is not None and kind == "response" else None,
-        content_type=media.strip().lower(),
+        ref=WarcRef(file, frame.offset, frame.length, header.record_id, digest(body)),
+        type=header.type,
+        uri=header.uri,
+        date=header.date,
+        status=head.status if head and header.type == "response" else None,
+        content_type=media,
         charset=charset,
-        truncated=parsed.headers.get("WARC-Truncated"),
+        truncated=header.truncated or cut,
         body=body,
+        headers=headers,
+        digest_verdict=verdict,
+    )
+
+
+def _verdict(header: _Header, sent: memoryview, body: bytes, block: memoryview) -> str | None:
+    """What the digests of a record say; the payload of a revisit is elsewhere, and cannot be checked."""
+    checked = None
+    if header.payload_digest and header.type != "revisit":
+        checked = verdict_of(header.payload_digest, (sent, body, block))
+    return checked or verdict_of(header.block_digest, (block,))
+
+
+def _header(data: bytes) -> _Header:
+    """The header of a whole record."""
+    if not data.startswith(b"WARC/"):
+        return _arc_header(data)
+    blank, length = BLANK_LINE.search(data), LENGTH.search(data)
+    assert blank is not None, "framing lets no record without end of its headers pass"
+    assert length is not None, "framing lets no record without Content-Length pass"
+    headers = headers_of(data[: blank.start()].partition(b"\n")[2])
+    kind = (value_of(headers, "warc-type") or "").lower()
+    return _Header(
+        type=kind if kind in TYPES else "unknown",
+        record_id=(value_of(headers, "warc-record-id") or "").strip("<>"),
+        uri=(value_of(headers, "warc-target-uri") or "").strip("<>"),
+        date=value_of(headers, "warc-date") or "",
+        content_type=value_of(headers, "content-type") or "",
+        truncated=value_of(headers, "warc-truncated"),
+        payload_digest=value_of(headers, "warc-payload-digest"),
+        block_digest=value_of(headers, "warc-block-digest"),
+        start=blank.end(),
+        end=blank.end() + int(length[1]),
+    )
+
+
+def _arc_header(data: bytes) -> _Header:
+    """The same of an ARC record, which has no id: it follows from address, date and block."""
+    line = arc.header_of(data)
+    assert line is not None, "framing lets only WARC and ARC records pass"
+    end = line.size + line.length
+    http = data.startswith(b"HTTP/", line.size)
+    return _Header(
+        type=line.kind,
+        record_id=record_id("arc", line.uri, f"{line.date}\n{digest(data[line.size : end])}"),
+        uri=line.uri,
+        date=line.date,
+        content_type="application/http; msgtype=response" if http else line.content_type,
+        truncated=None,
+        payload_digest=None,
+        block_digest=None,
+        start=line.size,
+        end=end,
     )
 
 
@@ -174,68 +263,6 @@ def _named(data: bytes, header: re.Pattern[bytes]) -> str:
     """A header of a record that could not be read whole, or empty."""
     found = header.search(data[:HEADER_BYTES])
     return found[1].decode("utf-8", "replace").strip() if found else ""
-
-
-def charset_of(parameters: str) -> str | None:
-    """The charset among the parameters of a media type."""
-    found = re.search(r"charset=[\"']?([\w.:-]+)", parameters)
-    return found[1].lower() if found else None
-
-
-def _opened(data: bytes) -> tuple[WarcRecord, bytes] | Drop:
-    """Headers and payload of a record, or why it has none.
-
-    Archives are full of bodies that are not coded as their headers say, because the crawler undid the coding: they
-    are taken as they lie, if they are text.
-    """
-    failed = Drop("warc", "malformed record", len(data))
-    data = _with_final_response(data)
-    for coding in ("all", "content", "none"):
-        try:
-            parsed = next(ArchiveIterator(io.BytesIO(data), strict_mode=False, auto_decode=coding), None)
-            if parsed is None:
-                return failed
-            body = bytearray()  # grows in place; a large payload comes in many blocks
-            while block := parsed.reader.read(READ_BYTES):
-                body += block
-                if len(body) > PAYLOAD_BYTES:
-                    return Drop("warc", "payload too large", len(body))
-        except (OSError, ValueError) as error:
-            failed = Drop("warc", "content coding cannot be undone", str(error))
-            continue
-        if coding == "all" or not NOT_TEXT.search(body[:1024]):
-            return parsed, bytes(body)
-    return failed
-
-
-def _with_final_response(data: bytes) -> bytes:
-    """A record whose HTTP response is such that fastwarc finds the payload; nearly all are, and stay as they are."""
-    blank = BLANK_LINE.search(data, 0, HEADER_BYTES)
-    if blank is None or not HTTP_BLOCK.search(data, 0, blank.end()) or data[blank.end() : blank.end() + 5] != b"HTTP/":
-        return data
-    block = data[blank.end() :]
-    final = final_response(block)
-    length = LENGTH.search(data, 0, blank.end())
-    if final == block or length is None:
-        return data
-    changed = int(length[1]) + len(final) - len(block)
-    return data[: length.start(1)] + str(changed).encode() + data[length.end(1) : blank.end()] + final
-
-
-def final_response(http: bytes) -> bytes:
-    """The answer proper of a raw HTTP response: interim answers left out, and CRLF at the end of each line of its head.
-
-    RFC 9112, 2.2: a recipient may take a bare LF for the end of a line, and servers that send it exist.
-    """
-    start = 0
-    while interim := INTERIM.match(http, start):
-        start = interim.end()
-    blank = BLANK_LINE.search(http, start)
-    if blank is None:
-        return http[start:]
-    head, body = http[start : blank.start()], http[blank.end() :]
-    lines = [line.removesuffix(b"\r") for line in head.split(b"\n")]
-    return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 def record_id(kind: str, uri: str, payload_digest: str, attempt: int = 0) -> str:
@@ -250,12 +277,11 @@ def payload_of(http: bytes) -> bytes:
     Raises:
         ValueError: the coding cannot be undone.
     """
-    item = _read(
-        "", Frame(0, 0, _plain("response", "", "", "urn:uuid:0", "application/http; msgtype=response", http, ()))
-    )
-    if isinstance(item, Lost):
-        raise ValueError(item.drop.reason)
-    return item.body
+    head = http_head(http)
+    undone = payload(memoryview(http)[head.body :], head.headers) if head else Drop("warc", "HTTP headers without end")
+    if isinstance(undone, Drop):
+        raise ValueError(undone.reason)
+    return undone[0]
 
 
 def written(
@@ -314,11 +340,6 @@ def _plain(
     assert all("\r" not in v and "\n" not in v for _, v in headers), f"a header with a line break: {headers}"
     head = "WARC/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers)
     return head.encode() + b"\r\n" + block + b"\r\n\r\n"
-
-
-def sha1(data: bytes) -> str:
-    """SHA-1 in the spelling that archives use: base32 after `sha1:`."""
-    return "sha1:" + base64.b32encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
 
 
 def warcinfo(date: str, software: str, extra: tuple[tuple[str, str], ...] = ()) -> bytes:

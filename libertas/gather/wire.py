@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from libertas.gather import warc
+from libertas.gather.http_head import http_head, media_type, value_of
 
 READ_BYTES = 1 << 16
 LONGEST_ANSWER_SECONDS = 300.0
@@ -52,24 +53,22 @@ def exchange_of(
     Raises:
         ValueError: they do not begin with the status line of an HTTP response.
     """
-    status_line, _, head = warc.final_response(response).partition(b"\r\n")
-    headers = http.client.parse_headers(io.BytesIO(head))
-    version, status, *_ = *status_line.split(None, 2), b"", b""
-    if not version.startswith(b"HTTP/"):
-        raise ValueError(f"a response begins with {status_line[:20]!r}")
+    head = http_head(response)
+    if head is None or head.status is None:
+        raise ValueError(f"a response begins with {response[:20]!r}")
     try:
         body = warc.payload_of(response)
     except ValueError:
         body = b""
-    media, _, parameters = (headers.get("Content-Type") or "").partition(";")
+    media, charset = media_type(value_of(head.headers, "content-type"))
     return Exchange(
         request=request,
         response=response,
-        status=int(status),
-        content_type=media.strip().lower(),
-        charset=warc.charset_of(parameters),
-        location=headers.get("Location"),
-        retry_after=headers.get("Retry-After"),
+        status=head.status,
+        content_type=media,
+        charset=charset,
+        location=value_of(head.headers, "location"),
+        retry_after=value_of(head.headers, "retry-after"),
         body=body,
         bytes=len(response),
         truncated=truncated,

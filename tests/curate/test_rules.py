@@ -98,7 +98,18 @@ def test_only_wanted_languages_stay_and_an_unknown_one_is_not_wanted() -> None:
 
     assert verdict(language="de") == Verdict(1.0)
     assert verdict(language="fr") == Verdict(0.0, "language is fr, not en or de")
-    assert verdict() == Verdict(0.0, "language is unknown, not en or de")
+    assert verdict() == Verdict(0.0, "language is und, not en or de")
+
+
+def test_a_wanted_language_takes_its_scripts_too_but_no_language_that_begins_alike() -> None:
+    def verdict(wanted: str, **meta: object) -> Verdict:
+        return language_verdict(Document("0" * 32, "", meta), (wanted,))
+
+    assert verdict("zh", language="zh-Hans") == Verdict(1.0)
+    assert verdict("zh-Hans", language="zh-Hant").reason == "language is zh-Hant, not zh-Hans"
+    assert verdict("zh-Hans", language="zh").value == 0.0
+    assert verdict("zh", language="zha").value == 0.0
+    assert verdict("und") == Verdict(1.0)
 
 
 def test_default_rules_judge_reference_pages_but_not_by_their_short_repeated_lines() -> None:

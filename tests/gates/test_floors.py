@@ -9,7 +9,8 @@ from libertas.curate.config import MixConfig
 from libertas.curate.mix import mix
 from libertas.gather.config import GatherConfig, PackConfig
 from libertas.gather.documents import gather
-from libertas.gather.extract import Extracted, extract
+from libertas.gather.extract import extract
+from libertas.gather.extracted import Extracted
 from libertas.gather.pack import pack
 from libertas.gather.warc import Record, records
 from libertas.tokenize.config import TokenizeConfig
@@ -30,13 +31,13 @@ def squeezed(text: str) -> str:
 def test_extraction_finds_the_text_of_real_pages_and_leaves_the_rest(shared_data: Path) -> None:
     """F1 over text segments that must and must not be in the output, as trafilatura's evaluation counts them."""
     lines = (shared_data / "web" / "extraction-dev.gold.jsonl").read_bytes().splitlines()
-    gold = {row["url"]: row for row in map(orjson.loads, lines)}
+    gold = {row["url"].strip(): row for row in map(orjson.loads, lines)}
     assert len(gold) == FLOORS["extraction_pages"]
     texts = {}
     for record in records(shared_data / "web" / "extraction-dev.warc.gz"):
-        if isinstance(record, Record) and record.uri in gold:
+        if isinstance(record, Record) and record.uri.strip() in gold:
             found = extract(record.body, record.content_type, record.charset)
-            texts[record.uri] = squeezed(found.text) if isinstance(found, Extracted) else ""
+            texts[record.uri.strip()] = squeezed(found.text) if isinstance(found, Extracted) else ""
     wanted = [squeezed(s) in texts.get(u, "") for u, row in gold.items() for s in row["with"]]
     unwanted = [squeezed(s) in texts.get(u, "") for u, row in gold.items() for s in row["without"]]
     precision = sum(wanted) / (sum(wanted) + sum(unwanted))

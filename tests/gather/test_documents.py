@@ -2,27 +2,38 @@
 
 import os
 from collections import Counter
-from gzip import decompress
+from dataclasses import replace
+from gzip import compress, decompress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from making import MadeConfig
 
 from libertas.corpus import Corpus
-from libertas.document import document_id
+from libertas.document import Drop, document_id
 from libertas.errors import UsageError
 from libertas.gather import documents, warc
+from libertas.gather import record as record_module
 from libertas.gather.config import GatherConfig
-from libertas.gather.documents import DROPS, gather
+from libertas.gather.documents import DROPS, gather, recipe_of
+from libertas.gather.extracted import Extracted, ReadMode
+from libertas.gather.language import language_meta
+from libertas.gather.record import Dropped, Recipe, document_of
+from libertas.gather.shards import Note
+from libertas.lineage.artifact import Draft
 from libertas.lineage.walk import source_files
 
 DATE = "2026-01-31T12:00:00Z"
 PAGE = "<html><head><title>Bottles {n}</title></head><body><p>There are {n} green bottles standing on the wall.</p>"
 
 
-def response(uri: str, body: str, status: str = "200 OK", kind: str = "text/html", truncated: str = "") -> bytes:
-    http = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n\r\n{body}".encode()
+def response(
+    uri: str, body: str, status: str = "200 OK", kind: str = "text/html", truncated: str = "", headers: str = ""
+) -> bytes:
+    http = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{headers}\r\n{body}".encode()
     identifier = warc.record_id("response", uri, body)
     cut = (("WARC-Truncated", truncated),) if truncated else ()
     return warc.written("response", uri, DATE, identifier, "application/http; msgtype=response", http, cut)
@@ -79,14 +90,14 @@ def test_a_document_says_where_it_comes_from(tmp_path: Path) -> None:
     assert reference is not None
     assert first.id == document_id(reference.record_id, reference.payload_digest)
     assert warc.read_record(path, reference) == PAGE.format(n=0).encode()
-    meta = {k: v for k, v in first.meta.items() if k not in ("warc", "language_score")}
-    assert meta == {
+    assert {k: v for k, v in first.meta.items() if k != "warc"} == {
         "url": "http://a.example/0",
         "component": "bottles",
-        "language": "en",
         "title": "Bottles 0",
         "date": DATE,
         "content_type": "text/html",
+        "digest": "sha1 ok",
+        **language_meta(first.text),
     }
     assert (last.text, last.meta["language"]) == ("x = 1\n", "code")
     assert source_files(tmp_path / "c") == {"a.warc.gz": [path]}
@@ -129,13 +140,23 @@ def test_records_that_are_truncated_or_damaged_are_told_of_in_one_line(
     )
 
 
-def test_the_count_of_a_language_is_its_own_whatever_it_is_called(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(documents, "identify", lambda _: ("records", 1.0))
-    counts = made(tmp_path / "c", archive(tmp_path)).manifest.counts
-    assert counts["languages"] == {"code": 1, "records": 3}
-    assert counts["documents"] == {"in": 12, "out": 4, "dropped": 8}
+def test_the_counts_are_those_of_the_documents_and_of_the_drops(tmp_path: Path) -> None:
+    corpus = made(tmp_path / "c", archive(tmp_path), archive(tmp_path, 5, "b.warc.gz"))
+    counts, rows = corpus.manifest.counts, pq.read_table(tmp_path / "c" / DROPS).to_pylist()
+    assert counts["documents"] == {"in": 26, "out": len(corpus), "dropped": len(rows)}
+    assert len(corpus) + len(rows) == 26  # 12 records and 14
+    assert counts["languages"] == dict(Counter(d.meta["language"] for d in corpus))
+    assert counts["text_bytes"] == sum(len(d.text.encode()) for d in corpus)
+    assert counts["dropped"] == Counter(r["reason"] for r in rows)
+
+
+def test_the_count_of_a_language_is_its_own_whatever_it_is_called(tmp_path: Path) -> None:
+    notes = [Note(fingerprint="", archive=n, documents=2, dropped=Counter(records=3)) for n in "ab"]
+    notes[0].languages = notes[1].languages = Counter(code=1, records=1)
+    draft = Draft(kind="corpus", out=tmp_path / "c", config=MadeConfig(out=tmp_path), inputs={}, code="libertas.corpus")
+    documents._count(draft, notes)
+    assert draft.counts["languages"] == {"code": 2, "records": 2}
+    assert draft.counts["documents"] == {"in": 10, "out": 4, "dropped": 6}
 
 
 def test_an_archive_whose_name_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> None:
@@ -175,8 +196,37 @@ def test_an_archive_without_a_document_is_refused(tmp_path: Path) -> None:
 
 def test_two_archives_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
-    with pytest.raises(UsageError, match="have the same file name"):
-        made(tmp_path / "c", archive(tmp_path), archive(tmp_path / "x"))
+    one, other = archive(tmp_path), archive(tmp_path / "x")
+    (tmp_path / "a.paths").write_text(f"x/{one.name}\n")
+    listed, address = tmp_path / "a.paths", tmp_path / "b.paths"
+    address.write_text("https://a.example/2026/a.warc.gz\n")
+    for archives in ((one, other), (one, one), (one, listed), (address, one), (address, listed)):
+        with pytest.raises(UsageError, match="have the same file name, by which documents refer") as error:
+            made(tmp_path / "c", *archives)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.warc.gz", b"", "a.warc.gz"),
+        ("a.warc", b"no archive at all\n" * 9, "a.warc"),
+        ("a.warc.gz", compress(b""), "a.warc.gz"),
+        ("a.paths", b"\n \n", "lists 0 paths"),
+        ("a.paths.gz", b"\x1f\x8b\x08", "cannot be read as a list"),
+        ("a.paths", b"gone.warc.gz\n", "gone.warc.gz"),
+        ("a.cdxj", b"", "a.cdxj"),
+    ],
+)
+def test_an_input_with_nothing_in_it_is_refused_in_one_line(
+    name: str, content: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=message) as error:
+        made(tmp_path / "c", path)
+    assert "\n" not in str(error.value)
+    assert [p.name for p in tmp_path.iterdir() if p.is_dir()] == []
 
 
 def test_a_corpus_is_no_archive(tmp_path: Path) -> None:
@@ -191,6 +241,10 @@ def test_a_corpus_is_no_archive(tmp_path: Path) -> None:
         ({"archives": ()}, "archives is empty"),
         ({"workers": 0}, "workers is 0"),
         ({"component": "a b"}, "component is 'a b'"),
+        ({"engine": "spark"}, "engine is 'spark'; expected local or ray"),
+        ({"only": "maths"}, "only is 'maths'"),
+        ({"links": True}, "links is set without markdown"),
+        ({"page_seconds": 0.0}, "page_seconds is 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -198,11 +252,124 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], messag
         GatherConfig(**{"archives": (tmp_path,), "out": tmp_path, **changes})
 
 
+def one_record(body: str, kind: str = "text/html", headers: str = "") -> warc.Record:
+    """A response, as the reader hands it out."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.warc.gz"
+        path.write_bytes(response("http://a.example/x", body, kind=kind, headers=headers))
+        (record,) = warc.records(path)
+    assert isinstance(record, warc.Record)
+    return record
+
+
+def test_settings_say_how_pages_are_read(tmp_path: Path) -> None:
+    config = GatherConfig(archives=(tmp_path,), out=tmp_path, component="x", only="math")
+    plain = ReadMode(metadata=True)
+    assert recipe_of(config) == Recipe(component="x", mode=plain, only="math")
+    for name in ("markdown", "comments", "agreement"):
+        assert recipe_of(replace(config, **{name: True})).mode == replace(plain, **{name: True})
+    assert recipe_of(replace(config, markdown=True, links=True)).mode == replace(plain, markdown=True, links=True)
+
+
+STORY = "The quick brown fox jumps over the lazy dog, while all the other animals of the forest are looking at it. "
+ARTICLE = (
+    f"<html><body><article><p><strong>Foxes.</strong> {STORY * 3}</p><p>See "
+    f"<a href='http://b.example/dogs'>the dogs</a>. {STORY}</p><p>{STORY * 2}</p></article>"
+    "<div class='comments'><p>I saw it too, and it was a very big fox!</p></div>"
+)
+
+
+def test_settings_reach_the_documents(tmp_path: Path) -> None:
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(response("http://a.example/x", ARTICLE))
+
+    def document(**settings: Any) -> Any:
+        name = "-".join(settings) or "plain"
+        return next(iter(made(tmp_path / name, path, **settings)))
+
+    plain, markdown, linked = document(), document(markdown=True), document(markdown=True, links=True)
+    assert plain.text.startswith("Foxes. The quick")
+    assert "agreement" not in plain.meta
+    assert markdown.text.startswith("**Foxes.** The quick")
+    assert "b.example" not in markdown.text
+    assert "[the dogs](http://b.example/dogs)" in linked.text
+    assert "very big fox" in document(comments=True).text
+    assert 0 < document(agreement=True).meta["agreement"] <= 1
+
+
+def test_of_mathematics_only_what_is_mathematical_and_english_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(only="math")
+    item = one_record("Theorem one. " * 20, "text/plain")
+    for language, score, outcome in (
+        ("en", 0.95, None),
+        ("en", 0.2, ("math", "not mathematical", 0.2)),
+        ("de", 0.95, ("math", "not in English", "de")),
+    ):
+        monkeypatch.setattr(record_module, "language_meta", lambda *_, said=language: {"language": said})
+        monkeypatch.setattr(record_module, "math_score", lambda _, said=score: said)
+        result = document_of(item, recipe)
+        if isinstance(result, Dropped):
+            assert (result.drop.rule, result.drop.reason, result.drop.value) == outcome
+        else:
+            assert (result.meta["math_score"], outcome) == (score, None)
+
+
+def test_with_formulas_a_lower_score_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "math_score", lambda _: 0.5)
+    text = "The sum of the angles of a triangle in the plane is two right angles. " * 3
+    assert record_module._unfit_for_math(text, {"language": "en", "formulas": 3}) is None
+    assert record_module._unfit_for_math(text, {"language": "en"}) == Drop("math", "not mathematical", 0.5)
+
+
+def test_what_headers_and_page_reserve_stands_in_the_document() -> None:
+    page = f"<html><head><meta name=robots content='noai'></head><body><p>{STORY}</p></body></html>"
+    item = one_record(page, headers="X-Robots-Tag: noarchive\r\ntdm-reservation: 1\r\n")
+    document = document_of(item, Recipe(mode=ReadMode(metadata=True)))
+    assert not isinstance(document, Dropped)
+    signals = ["HTTP tdm-reservation: 1", "X-Robots-Tag: noarchive", "meta robots: noai"]
+    assert document.meta["opt_out"] == signals
+    without = document_of(one_record(f"<p>{STORY}</p>"), Recipe(mode=ReadMode(metadata=True)))
+    assert not isinstance(without, Dropped)
+    assert "opt_out" not in without.meta
+
+
+def test_what_an_archive_says_goes_before_what_a_page_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"url": "http://evil.example/", "date": "x", "language": "tlh", "warc": {}, "digest": "fine", "author": "A"}
+    monkeypatch.setattr(record_module, "extract", lambda *_: Extracted(STORY, "T", said))
+    document = document_of(one_record("x"), Recipe())
+    assert not isinstance(document, Dropped)
+    assert (document.meta["url"], document.meta["date"]) == ("http://a.example/x", DATE)
+    assert document.meta["declared_language"] == "tlh"
+    assert document.meta["language"] == language_meta(STORY)["language"]
+    assert (document.meta["digest"], document.meta["author"]) == ("sha1 ok", "A")
+    assert document.warc is not None
+
+
+def test_program_source_is_in_no_human_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        record_module, "extract", lambda *_: Extracted("fn f() {}", "", {"programming_language": "rust"})
+    )
+    document = document_of(one_record("x"), Recipe())
+    assert not isinstance(document, Dropped)
+    assert (document.meta["language"], document.meta["programming_language"]) == ("code", "rust")
+
+
+def test_a_payload_is_judged_by_the_digest_that_its_record_names(tmp_path: Path) -> None:
+    path = tmp_path / "a.warc"
+    sound = decompress(response("http://a.example/1", PAGE.format(n=1)))
+    altered = decompress(response("http://a.example/2", PAGE.format(n=2))).replace(b"green bottles", b"brown bottles")
+    silent = decompress(response("http://a.example/3", PAGE.format(n=3))).replace(b"Digest", b"Figure")
+    path.write_bytes(sound + altered + silent)
+    verdicts = {d.meta["url"][-1]: d.meta.get("digest") for d in made(tmp_path / "c", path)}
+    assert verdicts == {"1": "sha1 ok", "2": "sha1 mismatch", "3": None}
+
+
 def test_real_pages_become_documents_and_each_leads_back_to_its_bytes(shared_data: Path, tmp_path: Path) -> None:
     paths = sorted((shared_data / "web").glob("cc-sample-*.warc.gz"))
     corpus = made(tmp_path / "c", *paths, workers=2)
     counts = corpus.manifest.counts["documents"]
-    assert (counts["out"], counts["in"]) == (37, 82)
+    assert counts["in"] == counts["out"] + counts["dropped"] == 82
+    assert counts["out"] == 37
     by_name = {p.name: p for p in paths}
     for document in corpus:
         assert document.warc is not None

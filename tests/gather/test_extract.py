@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libertas.document import Drop
-from libertas.gather.extract import UP_TO_MANY_MARKS, Extracted, extract, normalize
+from libertas.gather.extract import extract
+from libertas.gather.extracted import Extracted
 from libertas.gather.language import identify
+from libertas.gather.normalize import UP_TO_MANY_MARKS, normalize
 
 PARAGRAPH = "The quick brown fox jumps over the lazy dog while the other animals of the forest are looking at it. "
 
@@ -120,11 +122,11 @@ def test_a_hostile_tree_keeps_its_text_and_takes_no_quadratic_path() -> None:
             "de",
         ),
         ("Le renard brun saute par-dessus le chien paresseux pendant que les animaux de la forêt le regardent. ", "fr"),
-        ("xx", "unknown"),
+        ("xx", "und"),
     ],
 )
 def test_the_language_of_a_text_is_named(text: str, language: str) -> None:
-    assert identify(text)[0] == language
+    assert identify(text).language == language
 
 
 @pytest.mark.timeout(60)
@@ -140,3 +142,24 @@ def test_normalizing_in_pieces_is_normalizing(text: str) -> None:
     pieces = UP_TO_MANY_MARKS.findall(text)
     assert "".join(pieces) == text
     assert "".join(unicodedata.normalize("NFC", p) for p in pieces) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_utf_16_is_read_with_and_without_a_mark(encoding: str) -> None:
+    text = text_of(f"<html><body><p>{PARAGRAPH * 3} Привет</p></body></html>".encode(encoding), "utf-16")
+    assert text.endswith("Привет")
+    assert "\0" not in text
+
+
+def test_a_few_broken_letters_do_not_change_the_encoding_of_a_page() -> None:
+    page = f"<html><body><p>{PARAGRAPH * 3} größer, schöner, weiß und süß, ähnlich wie Öl</p></body></html>".encode()
+    assert "größer, schöner" in text_of(page * 3 + b"\xff")
+
+
+def test_a_script_closed_at_once_does_not_swallow_an_xhtml_page() -> None:
+    page = f'<?xml version="1.0"?><html><head><script src="a"/></head><body><p>{PARAGRAPH * 3}</p></body></html>'
+    assert text_of(page, kind="application/xhtml+xml").startswith(PARAGRAPH[:20])
+
+
+def test_private_use_characters_of_a_page_are_no_line_breaks() -> None:
+    assert "\n" not in text_of(f"<p>{PARAGRAPH} \ue00a {PARAGRAPH} \ue000 {PARAGRAPH}</p>")

@@ -1,0 +1,115 @@
+"""What pages and servers say against the use of a text: by machines in general, for search, for training.
+
+Nothing is left out because of it here; it is written down, so that whoever uses the corpus can decide. Each signal is a
+string: where it was said and for whom, then what was said, such as `meta robots: noai` or `X-Robots-Tag googlebot:
+noindex`. Forms: robots meta and X-Robots-Tag as Google documents them, with the `noai` and `noimageai` of DeviantArt;
+TDM Reservation Protocol, W3C Community Group final report 2024; ai.txt as Spawning proposed it, in the grammar of
+robots.txt (RFC 9309).
+"""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import urljoin
+
+DIRECTIVES = frozenset({"noai", "noimageai", "noindex", "none", "nosnippet", "noarchive", "nocache", "max-snippet:0"})
+"""Directives that reserve something; `none` means noindex and nofollow."""
+WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+"""Directives that are followed by a colon and a value; before a colon, anything else is the name of a robot."""
+AI_ROBOTS = frozenset(
+    {"ai2bot", "amazonbot", "anthropic-ai", "applebot-extended", "bytespider", "ccbot", "claude-web", "claudebot",
+     "cohere-ai", "diffbot", "facebookbot", "google-extended", "gptbot", "imagesiftbot", "meta-externalagent",
+     "omgili", "omgilibot", "perplexitybot", "timpibot", "webzio-extended", "youbot"}
+)  # fmt: skip
+"""Robots and product tokens that collect text for language models, in lower case."""
+ROBOTS = AI_ROBOTS | {
+    "robots",
+    "googlebot",
+    "googlebot-news",
+    "bingbot",
+    "slurp",
+    "yandex",
+    "baiduspider",
+    "msnbot",
+    "teoma",
+}
+"""Names of meta elements that speak to robots."""
+TDM, TDM_POLICY = "tdm-reservation", "tdm-policy"
+MOST_LINES = 10_000
+MOST_SIGNALS = 100
+
+
+def opt_outs_of_meta(meta: Mapping[str, list[str]], url: str) -> list[str]:
+    """Signals in a page's meta elements, given as contents by name in lower case."""
+    found = []
+    for name in meta.keys() & ROBOTS:
+        found += [f"meta {name}: {word}" for content in meta[name] for word in _reserving(content)]
+    if "1" in meta.get(TDM, ()):
+        found += _tdm("meta", next(iter(meta.get(TDM_POLICY, ())), ""), url)
+    if "x-robots-tag" in meta:  # as http-equiv
+        found += [s for content in meta["x-robots-tag"] for s in _robots_tag("meta X-Robots-Tag", content)]
+    return sorted(set(found))[:MOST_SIGNALS]
+
+
+def opt_outs_of_headers(headers: Iterable[tuple[str, str]], url: str) -> list[str]:
+    """Signals in the HTTP headers of an answer; `url` is the page's, against which the address of a policy is read."""
+    found: list[str] = []
+    reserved, policy = False, ""
+    for name, value in headers:
+        match name.lower():
+            case "x-robots-tag":
+                found += _robots_tag("X-Robots-Tag", value)
+            case "tdm-reservation":
+                reserved = reserved or value.strip() == "1"
+            case "tdm-policy":
+                policy = policy or value.strip()
+    if reserved:
+        found += _tdm("HTTP", policy, url)
+    return sorted(set(found))[:MOST_SIGNALS]
+
+
+def opt_outs_of_ai_txt(body: str, *, file: str = "ai.txt") -> list[str]:
+    """Signals in an ai.txt, or in a robots.txt with `file="robots.txt"`.
+
+    Of an ai.txt every rule that disallows something counts; of a robots.txt only those for robots that collect text for
+    language models, because the others speak of crawling, which is over.
+    """
+    found: list[str] = []
+    agents: list[str] = []
+    in_rules = False
+    for line in body.splitlines()[:MOST_LINES]:
+        key, colon, value = line.partition("#")[0].partition(":")
+        key, value = key.strip().lower().lstrip("\ufeff"), value.strip()
+        if colon and key == "user-agent":
+            agents = [value] if in_rules else [*agents, value]
+            in_rules = False
+        elif colon and key in ("disallow", "allow"):
+            in_rules = True
+            if key == "disallow" and value:
+                heard = [a for a in agents or ["*"] if file == "ai.txt" or a.lower() in AI_ROBOTS]
+                found += [f"{file} {agent}: disallow {value}" for agent in heard]
+    return sorted(set(found))[:MOST_SIGNALS]
+
+
+def _reserving(content: str) -> list[str]:
+    """The directives of a robots meta element that reserve something."""
+    words = content.lower().replace(" :", ":").replace(": ", ":").replace(";", ",").replace(" ", ",").split(",")
+    return [word for word in words if word in DIRECTIVES]
+
+
+def _robots_tag(where: str, value: str) -> list[str]:
+    """Signals of one X-Robots-Tag: `noindex, noai`, or `somebot: noindex`, where the name holds to the end."""
+    found, robot = [], ""
+    for part in value.split(","):
+        name, colon, rest = part.strip().partition(":")
+        if colon and name.strip().lower() not in WITH_VALUE:
+            robot, part = f" {name.strip()}", rest
+        found += [f"{where}{robot}: {word}" for word in _reserving(part.strip())]
+    return found
+
+
+def _tdm(where: str, policy: str, url: str) -> list[str]:
+    """Text and data mining is reserved, and where terms are offered if they are."""
+    try:
+        address = urljoin(url, policy)
+    except ValueError:
+        address = policy
+    return [f"{where} {TDM}: 1", *([f"{where} {TDM_POLICY}: {address}"] if policy else [])]
