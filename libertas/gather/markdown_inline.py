@@ -28,7 +28,8 @@ HARD_BREAK = "\\\n"
 FORMULA = re.compile("(\ue000[^\ue000-\ue003]*\ue001)")
 """Goes through as it is."""
 LINE_START = re.compile(
-    r"()(?:#{1,6}(?!\S)|>|[-+*](?!\S)|```|~~~|<(?=[A-Za-z/!?])|\[(?=[^\]]*(?:\]:|$))|[-:|=*_ ]+$)|(\d{1,9})(?=[.)](?!\S))"
+    r"()(?:#{1,6}(?!\S)|>|[-+*](?!\S)|```|~~~|<(?=[A-Za-z/!?])|\[(?=[^\]]*(?:\]:|$))|[-:|=*_ ]+$)"
+    r"|(\d{1,9})(?=[.)](?!\S))"
 )
 """What would be a heading, quote, item, fence, HTML, definition of a link, rule or underline at the beginning of a
 line: it gets a backslash (`\\# a`, `1\\. a`). Nothing else is escaped: `2 * 3`, `a_b`, `[1]` stay as they are."""

@@ -6,7 +6,6 @@ uncertainty is the 95 % confidence interval of that mean by Student's t, with th
 """
 
 import math
-import shutil
 import statistics
 import tempfile
 import time
@@ -109,28 +108,36 @@ def timed_document(item: warc.Record | warc.Lost, recipe: Recipe) -> tuple[Docum
 
 
 def _sample(archive: str, most: int, pool: "Pool[warc.Record | warc.Lost, tuple[Document | Dropped, float]]") -> Sample:
-    folder = Path(tempfile.mkdtemp(prefix="libertas-plan-"))
-    try:
-        beginning, size = _beginning(archive, most, folder)
-        sample = Sample(archive=archive, size=size)
-        source = record_batches(_whole_records(beginning, size))
-        first = next(source, None)
-        if first is None:
-            raise UsageError(f"{archive} has no whole record in its first {most:,} bytes; choose more --megabytes")
-        _warm(pool, first)
-        started = time.process_time()
-        for batch, results in pool.map(_chained(first, source), AHEAD):
-            ends = (item.ref.offset + item.ref.length for item in batch if isinstance(item, warc.Record))
-            sample.read = max(sample.read, *ends, 0)
-            for result in results:
-                _count(sample, result)
-        sample.reading = time.process_time() - started
-        sample.seconds += sample.reading
-        if not sample.read:
-            raise UsageError(f"{archive} has no readable record in its first {most:,} bytes; fetch it again")
-        return sample
-    finally:
-        shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="libertas-plan-") as folder:
+        try:
+            beginning, size = _beginning(archive, most, Path(folder))
+        except OSError as error:
+            raise UsageError(f"{archive} cannot be read: {error}; expected an archive; check the address") from error
+        try:
+            return _sampled(Sample(archive=archive, size=size), beginning, most, pool)
+        except UsageError as error:  # it speaks of the copy
+            raise UsageError(str(error).replace(str(beginning), archive)) from error
+
+
+def _sampled(
+    sample: Sample, beginning: Path, most: int, pool: "Pool[warc.Record | warc.Lost, tuple[Document | Dropped, float]]"
+) -> Sample:
+    source = record_batches(_whole_records(beginning, sample.size))
+    first = next(source, None)
+    if first is None:
+        raise UsageError(f"{sample.archive} has no whole record in its first {most:,} bytes; choose more --megabytes")
+    _warm(pool, first)
+    started = time.process_time()
+    for batch, results in pool.map(_chained(first, source), AHEAD):
+        ends = (item.ref.offset + item.ref.length for item in batch if isinstance(item, warc.Record))
+        sample.read = max(sample.read, *ends, 0)
+        for result in results:
+            _count(sample, result)
+    sample.reading = time.process_time() - started
+    sample.seconds += sample.reading
+    if not sample.read:
+        raise UsageError(f"{sample.archive} has no readable record in its first {most:,} bytes; fetch it again")
+    return sample
 
 
 def _warm(pool: "Pool[Any, Any]", batch: Batch) -> None:
