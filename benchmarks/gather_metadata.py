@@ -4,7 +4,7 @@ Usage: python benchmarks/gather_metadata.py WARC GOLD
 
 GOLD is JSON lines with `url` and, where known, title, author, date, license, sitename and description. Compared after
 normalization of quotes, dashes, case and white space; authors as sets of names, licenses by kind and version, dates by
-day, descriptions also as beginnings of 20 characters or more. Precision is over fields that both the page's note and the
+day, descriptions also as beginnings of 20 characters or more. Precision is over fields that both a note and the
 system fill. Our rules were written with these pages at hand: expect less elsewhere. Prints one JSON line per system.
 """
 
