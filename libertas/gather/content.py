@@ -21,7 +21,7 @@ WEIGHTS_DIGEST = "b3:a35d9ec8931945ee4f17717b8c5e94b373b26c165796c4da89f883b3625
 KEEP = 0.5
 """Blocks more likely than this are kept; chosen by cross-validation."""
 FAR = 2
-"""The second convolution looks at every so-manieth row."""
+"""How many rows the taps of the second convolution are apart."""
 CLIP = 5.0
 """Standardized features are cut off at so many standard deviations."""
 

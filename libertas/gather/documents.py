@@ -4,7 +4,7 @@ Each archive is a task of its own, which makes one shard; an interrupted run goe
 done. With one process, with many, or on a cluster, the same bytes come out.
 """
 
-import shutil
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -36,6 +36,8 @@ from libertas.terminal import printable, progress, say
 
 NOTES = ".notes"
 """Suffix of the folder beside a corpus that says which archives are done, while it is being made."""
+NOTE_FILE = re.compile(r"\.?\d+\.(?:npy|parquet|json)(?:\.\w+)?")
+"""Its files: notes of an archive by number, and those that an interruption left unfinished."""
 
 
 def gather(config: GatherConfig) -> Corpus:
@@ -58,7 +60,7 @@ def gather(config: GatherConfig) -> Corpus:
             with suppress(OSError):  # it is not there, or holds what the next run goes on with
                 notes_folder.rmdir()
         _tell_of_damage(notes, config.out / DROPS)
-    shutil.rmtree(notes_folder, ignore_errors=True)
+    _remove_notes(notes_folder)
     return Corpus.open(config.out)
 
 
@@ -158,7 +160,16 @@ def _clear(tasks: Sequence[ArchiveTask]) -> None:
     """Remove what is of no use: the parts of a corpus that holds no document."""
     for task in tasks:
         task.shard.unlink(missing_ok=True)
-    shutil.rmtree(tasks[0].notes, ignore_errors=True)
+    _remove_notes(tasks[0].notes)
+
+
+def _remove_notes(folder: Path) -> None:
+    """Remove the notes of archives, and their folder if nothing else is in it: the name may be taken by another's."""
+    for path in folder.glob("*"):
+        if NOTE_FILE.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _count(draft: Draft, notes: Sequence[Note]) -> None:

@@ -18,7 +18,7 @@ from libertas.corpus import Corpus, read_shard, shard_name
 from libertas.errors import UsageError
 from libertas.gather import documents, warc
 from libertas.gather.config import GatherConfig, PlanConfig
-from libertas.gather.documents import DROPS, NOTES, gather, recipe_of
+from libertas.gather.documents import DROPS, NOTES, _remove_notes, gather, recipe_of
 from libertas.gather.inputs import inputs_of, part_of
 from libertas.gather.plan import GatherPlan, Sample, plan_gathering, plan_table
 from libertas.gather.shards import ArchiveTask, Note, finished, gather_alone, merged, page_limits, record_batches
@@ -398,3 +398,12 @@ def test_a_plan_says_what_it_cannot_do(tmp_path: Path) -> None:
         plan_gathering(PlanConfig(archives=(pointers,)))
     with pytest.raises(UsageError, match="files is 0"):
         PlanConfig(archives=(path,), files=0)
+
+
+def test_a_folder_that_only_has_the_name_of_notes_keeps_what_is_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / f"c{NOTES}"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    (folder / "0.json").write_text("{}")
+    _remove_notes(folder)
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
