@@ -8,6 +8,8 @@ is fetched by decompressing one frame. `documents.npy` tells where each document
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -30,6 +32,44 @@ SORTED_AT_ONCE = 1 << 21
 
 ROW = np.dtype([("id", "S32"), ("shard", "<u4"), ("frame", "<u8"), ("line", "<u4"), ("bytes", "<u4")])
 """One document: its id, shard number, offset of its frame in the shard, offset and length of its line in the frame."""
+
+
+PIECE_BYTES = 4 << 20
+"""Uncompressed bytes that a worker reads at a time: enough to make vectorized work pay, few enough to share out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive frames of one shard: what a worker reads at a time. It travels well: it holds no text."""
+
+    path: Path
+    """Of the shard."""
+    start: int
+    end: int
+    """Bytes of the file [start, end): whole frames."""
+    first: int
+    """Number of its first document, in corpus order."""
+    documents: int
+
+    def read(self) -> list[Document]:
+        """Its documents, in order.
+
+        Raises:
+            BrokenLineage: the shard is damaged.
+        """
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            data = file.read(self.end - self.start)
+        try:
+            with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as stream:
+                *lines, rest = stream.read().split(b"\n")
+        except zstandard.ZstdError as error:
+            raise BrokenLineage(f"{self.path} is damaged ({error}); run `libertas verify`") from error
+        if rest or len(lines) != self.documents:
+            raise BrokenLineage(
+                f"{self.path} gave {len(lines)} documents, expected {self.documents}; `libertas verify`"
+            )
+        return [_parse(line) for line in lines]
 
 
 class ShardWriter:
@@ -240,6 +280,29 @@ class Corpus:
             except zstandard.ZstdError as error:
                 raise BrokenLineage(f"{file.name} is damaged ({error}); run `libertas verify {self.path}`") from error
         return _parse(frame[row["line"] :])
+
+    def ids_in_order(self, ranges: int) -> Iterator[NDArray[np.bytes_]]:
+        """All ids in increasing order, in as many arrays; the n-th array of any corpus holds ids of the same range."""
+        ids, by_id = self._rows["id"], self._by_id
+        bounds = [f"{256 * n // ranges:02x}".encode() for n in range(1, ranges)]
+        cuts = [bisect_left(range(len(by_id)), b, key=lambda rank: bytes(ids[by_id[rank]])) for b in bounds]
+        for first, last in pairwise([0, *cuts, len(by_id)]):
+            yield ids[by_id[first:last]]
+
+    def pieces(self, shard: int) -> list[Piece]:
+        """One shard in pieces of about `PIECE_BYTES`, in order; empty for a shard without documents."""
+        first, last = np.searchsorted(self._rows["shard"], [shard, shard + 1])
+        rows = self._rows[first:last]
+        starts = np.flatnonzero(np.diff(rows["frame"].astype(np.int64), prepend=-1))  # first document of each frame
+        before = np.cumsum(rows["bytes"], dtype=np.int64) - rows["bytes"]
+        cuts = starts[np.flatnonzero(np.diff(before[starts] // PIECE_BYTES, prepend=-1))]
+        path = self.shards[shard]
+        offsets = [*rows["frame"][cuts].tolist(), path.stat().st_size]
+        numbers = [*cuts.tolist(), len(rows)]
+        return [
+            Piece(path, offsets[i], offsets[i + 1], int(first) + numbers[i], numbers[i + 1] - numbers[i])
+            for i in range(len(cuts))
+        ]
 
     def numbers_of(self, document_id: str) -> list[int]:
         """Where a document stands in corpus order: once, more often where a mixture repeats it, or nowhere.
