@@ -93,6 +93,27 @@ def verify(path: Path, /) -> None:
     raise SystemExit(1)
 
 
+def model(name: str = "", /, *, depth: int = 0, batch: int = 8, precision: str = "bf16") -> None:
+    """Show what a model is and costs: shape, parameters, operations by part, memory. Nothing is allocated.
+
+    Parameters
+    ----------
+    name: str
+        A size that has a name, such as gpt-neox-20b.
+    depth: int
+        Instead of a name, a modern model of so many layers, whose other widths follow.
+    batch: int
+        Sequences that are trained on at a time, for the memory.
+    precision: str
+        Of the computation: bf16 with fp32 master weights, or fp32.
+    """
+    from libertas.model.sheet import SheetConfig, model_sheet, sheet
+    from libertas.terminal import stdout
+
+    for table in sheet(model_sheet(SheetConfig(name=name, depth=depth, batch=batch, precision=precision))):
+        stdout.print(table, end="\n\n")
+
+
 def run(lab: Path, /, *, into: Path | None = None, fresh: bool = False) -> None:
     """Run a lab file: a whole life of a model, a table per stage; finished stages are reused.
 
@@ -142,6 +163,7 @@ def _relative(path: Path) -> str:
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "show": ("libertas show demo/run", "libertas show demo"),
     "verify": ("libertas verify demo",),
+    "model": ("libertas model gpt-neox-20b", "libertas model --depth 12 --batch 32"),
     "run": ("libertas run labs/first.toml --into first",),
     "demo": ("libertas demo", "libertas demo --warc pages.warc.gz --into my-demo"),
 }
@@ -178,7 +200,7 @@ def make_app() -> App:
         usage = f"Usage: libertas gather {name} {look.usage} [OPTIONS]"
         gather.command(_stage_command(name, look), name, usage=usage, help_epilogue=_epilogue(look.examples))
     app.command(gather)
-    others: tuple[Callable[..., None], ...] = (show, verify, run, demo)
+    others: tuple[Callable[..., None], ...] = (show, verify, model, run, demo)
     for place, extra in enumerate(others, start=len(STAGES)):
         app.command(extra, help_epilogue=_epilogue(EXAMPLES[extra.__name__]), sort_key=place)
     return app

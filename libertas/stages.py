@@ -158,6 +158,22 @@ STAGES: dict[str, Stage] = {
         positional="tokens",
         examples=("libertas train tokens --model neo-1m --steps 900 --out run",),
     ),
+    "import": Stage(
+        config="libertas.model.exchange.config:ImportConfig",
+        function="libertas.model.exchange.folder:import_model",
+        summary="Make a checkpoint from a model that others published, bit for bit.",
+        usage="FOLDER --out DIR",
+        positional="folder",
+        examples=("libertas import pythia-70m/ --out checkpoints/pythia-70m",),
+    ),
+    "export": Stage(
+        config="libertas.model.exchange.config:ExportConfig",
+        function="libertas.model.exchange.folder:export_model",
+        summary="Write a checkpoint as a folder that `transformers` opens without code of ours.",
+        usage="CHECKPOINT --out DIR",
+        positional="checkpoint",
+        examples=("libertas export demo/run --out neo-1m-hf",),
+    ),
     "evaluate": Stage(
         config="libertas.evaluate.config:EvaluateConfig",
         function="libertas.evaluate.result:evaluate",

@@ -22,10 +22,11 @@ MAY_IMPORT = {
     "document": {"lineage"},
     "corpus": {"document", "lineage"},
     "engine": set(),
+    "permutation": set(),
     "gather": {"document", "corpus", "engine", "lineage"},
-    "curate": {"document", "corpus", "engine", "lineage"},
-    "tokenize": {"document", "corpus", "engine", "lineage"},
-    "model": set(),
+    "curate": {"document", "corpus", "engine", "permutation", "lineage"},
+    "tokenize": {"document", "corpus", "engine", "permutation", "lineage"},
+    "model": {"lineage"},
     "train": {"lineage", "tokenize", "model"},
     "trace": {"document", "corpus", "lineage", "gather", "curate", "tokenize"},
     "evaluate": {"document", "corpus", "lineage", "tokenize", "model", "train", "trace"},
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "stages": set(),
     "lab": {"stages", "lineage"},
     "demo": {"lab", "lineage"},
-    "cli": {"stages", "lab", "demo", "lineage", "serve"},
+    "cli": {"stages", "lab", "demo", "lineage", "model", "serve"},
 }
 """Which rooms a room may import, beside itself and the words everyone uses."""
 

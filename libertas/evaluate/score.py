@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -79,7 +78,7 @@ def _score_batch(
         places += [(row, position) for position in range(len(tokens) - longest, len(tokens))]
         spans.append(longest)
     where = torch.tensor(places)
-    logits_PV = F.linear(hidden_BTD[where[:, 0], where[:, 1]], model.embedding.weight)
+    logits_PV = model.unembed(hidden_BTD[where[:, 0], where[:, 1]])
     normalizer_P = logits_PV.logsumexp(-1)
     stop = 0
     for span, numbers in zip(spans, readers, strict=True):

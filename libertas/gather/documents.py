@@ -44,7 +44,7 @@ def gather(config: GatherConfig) -> Corpus:
     """Make the corpus that the config describes, or find it made.
 
     Raises:
-        UsageError: an archive cannot be read, two have the same name, or no record is a document.
+        UsageError: an archive cannot be read or is named twice, or no record is a document.
     """
     inputs = inputs_of(config.archives, config.prefix, config.shard)
     models = {"language model": [config.language_model]} if config.language_model else {}

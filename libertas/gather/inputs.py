@@ -43,8 +43,7 @@ def inputs_of(given: Iterable[Path], prefix: str = "", shard: str = "1/1") -> In
         shard: `3/100` takes the third of all archives, the 103rd, and so on.
 
     Raises:
-        UsageError: a folder is no archive, a name is not UTF-8, or two archives share a name, which is how documents
-            refer to them.
+        UsageError: a folder is no archive, a name is not UTF-8, or an archive is named twice.
     """
     archives: list[str] = []
     lineage: dict[str, list[Path]] = {"archive": [], "list": [], "pointer": []}
@@ -60,7 +59,7 @@ def inputs_of(given: Iterable[Path], prefix: str = "", shard: str = "1/1") -> In
         else:
             found = [URL.sub(r"\1://", str(path))]
         archives += found
-    _require_names(archives)
+    _require_each_once(archives)
     number, of = part_of(shard)
     archives = archives[number - 1 :: of]
     if not archives:
@@ -100,8 +99,9 @@ def _placed(line: str, source: Path, prefix: str) -> str:
     return place if prefix or "://" in place else str(source.parent / place)
 
 
-def _require_names(archives: list[str]) -> None:
-    by_name: dict[str, str] = {}
+def _require_each_once(archives: list[str]) -> None:
+    """Refuse a file that comes twice; two files of the same name are told apart by the ids of their records."""
+    seen: set[str] = set()
     for archive in archives:
         raw = os.fsencode(archive)
         if raw.decode("utf-8", "replace").encode() != raw:
@@ -109,13 +109,10 @@ def _require_names(archives: list[str]) -> None:
                 f"{raw.decode('utf-8', 'backslashreplace')} has a name that is not valid UTF-8; expected one that can "
                 "stand in a manifest; rename it"
             )
-        name = archive.rpartition("/")[2]
-        if name in by_name:
-            raise UsageError(
-                f"{archive} and {by_name[name]} have the same file name, by which documents refer to their archive; "
-                "rename one, or gather them into two corpora"
-            )
-        by_name[name] = archive
+        place = archive if "://" in archive else os.path.realpath(archive)
+        if place in seen:
+            raise UsageError(f"{archive} is named twice; expected each archive once; leave one of them out")
+        seen.add(place)
 
 
 def records_in(archive: str, prefix: str = "") -> Iterator[warc.Record | warc.Lost]:

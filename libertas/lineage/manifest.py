@@ -89,7 +89,14 @@ def fingerprint(kind: str, identity: dict[str, Any], inputs: tuple[Input, ...], 
     return digest(canonical([kind, identity, [(i.role, i.fingerprint) for i in inputs], code]))
 
 
-NAMES = {"decisions": "a set of decisions", "tokens": "a token store", "source": "a generation, a result or a run"}
+NAMES = {
+    "decisions": "a set of decisions",
+    "duplicates": "a set of duplicates",
+    "overlaps": "a set of overlaps",
+    "redactions": "a set of redactions",
+    "tokens": "a token store",
+    "source": "a generation, a result or a run",
+}
 """Kinds and roles whose name alone makes no sentence."""
 
 

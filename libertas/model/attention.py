@@ -1,14 +1,18 @@
 """Causal self-attention, global or within a window, with a cache of keys and values for generation.
 
-Shapes: B batch, T queries, S keys (S >= T with a cache), H heads, K head width, D = H * K model width.
+Shapes: B batch, T queries, S keys (S >= T with a cache), H heads, G heads of keys and values, K head width, D width.
 """
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from libertas.model.config import ModelConfig
+from libertas.model.norm import RmsNorm
+from libertas.model.positions import Turns, slopes, turned
 
 
 class KeyValues:
@@ -16,16 +20,29 @@ class KeyValues:
 
     def __init__(self, batch: int, config: ModelConfig) -> None:
         """Room for a whole context, empty."""
-        shape = (batch, config.heads, config.context, config.width // config.heads)
+        shape = (batch, config.groups, config.context, config.key_width)
         self.keys, self.values, self.length = torch.empty(shape), torch.empty(shape), 0
 
-    def extend(self, k_BHTK: Tensor, v_BHTK: Tensor) -> tuple[Tensor, Tensor]:
+    def extend(self, k_BGTK: Tensor, v_BGTK: Tensor) -> tuple[Tensor, Tensor]:
         """Append, and return everything so far."""
-        stop = self.length + k_BHTK.shape[2]
-        self.keys[:, :, self.length : stop] = k_BHTK
-        self.values[:, :, self.length : stop] = v_BHTK
+        stop = self.length + k_BGTK.shape[2]
+        self.keys[:, :, self.length : stop] = k_BGTK
+        self.values[:, :, self.length : stop] = v_BGTK
         self.length = stop
         return self.keys[:, :, :stop], self.values[:, :, :stop]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all layers share in one forward pass."""
+
+    turns: Turns | None = None
+    """Angles of rotary positions, for the queries and the new keys."""
+    documents: Int[Tensor, "batch keys"] | None = None
+    """Number of each key's document; a query sees only its own. None: all keys are of one document."""
+
+
+PLAIN = Setting()
 
 
 def visible(queries: int, keys: int, window: int | None) -> Bool[Tensor, "queries keys"]:
@@ -34,26 +51,62 @@ def visible(queries: int, keys: int, window: int | None) -> Bool[Tensor, "querie
     The queries are the last ones of the keys' positions. A window of w means w positions including the query's own,
     as in mesh-tensorflow's `local_attention_1d` and GPT-Neo.
     """
-    distance = torch.arange(keys - queries, keys)[:, None] - torch.arange(keys)[None, :]
+    distance = _distance(queries, keys)
     return (distance >= 0) & (distance < (window or keys))
+
+
+def _distance(queries: int, keys: int) -> Tensor:
+    return torch.arange(keys - queries, keys)[:, None] - torch.arange(keys)[None, :]
 
 
 def attend(
     q: Float[Tensor, "batch heads queries k"],
     k: Float[Tensor, "batch heads keys k"],
     v: Float[Tensor, "batch heads keys k"],
-    window: int | None,
+    window: int | None = None,
+    scale: float = 1.0,
+    documents: Int[Tensor, "batch keys"] | None = None,
+    fall: Float[Tensor, " heads"] | None = None,
 ) -> Float[Tensor, "batch heads queries k"]:
-    """Attention without scaling of the logits: GPT-Neo folds 1/sqrt(K) into the initialization of the queries."""
+    """Mix the values of the keys that each query may see.
+
+    Args:
+        q: queries, at the last positions of the keys.
+        k: keys.
+        v: values.
+        window: positions a query sees, its own included; None for all.
+        scale: factor on the products of queries and keys.
+        documents: number of each key's document; None where all are of one.
+        fall: how much a head's logits fall with each position of distance (ALiBi); None for not at all.
+    """
     queries, keys = q.shape[2], k.shape[2]
-    if window is not None and window < keys and queries == keys and queries % window == 0:
-        return _attend_in_blocks(q, k, v, window)
-    if queries == keys and (window is None or window >= keys):
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=visible(queries, keys, window).to(q.device), scale=1.0)
+    local = window is not None and window < keys
+    if documents is not None or fall is not None:
+        mask = _mask(queries, keys, window, documents, fall).to(q.device)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+    if local and queries == keys and window is not None and queries % window == 0:
+        return _attend_in_blocks(q, k, v, window, scale)
+    if queries == keys and not local:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+    if queries == 1 and not local:
+        return F.scaled_dot_product_attention(q, k, v, scale=scale)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=visible(queries, keys, window).to(q.device), scale=scale)
 
 
-def _attend_in_blocks(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
+def _mask(queries: int, keys: int, window: int | None, documents: Tensor | None, fall: Tensor | None) -> Tensor:
+    """What is added to the logits, or may be seen: the shape broadcasts to (B, H, T, S)."""
+    seen: Tensor = visible(queries, keys, window)[None, None]
+    if documents is not None:
+        same = documents[:, -queries:, None] == documents[:, None, :]
+        # A query that sees nothing, which is padding, would be divided by zero: it sees itself.
+        seen = (seen & same[:, None]) | (_distance(queries, keys) == 0)
+    if fall is None:
+        return seen
+    bias = -fall[:, None, None] * _distance(queries, keys)
+    return bias.masked_fill(~seen, -torch.inf)
+
+
+def _attend_in_blocks(q: Tensor, k: Tensor, v: Tensor, window: int, scale: float) -> Tensor:
     """Local attention at O(T * window): each block of `window` queries sees its own and the previous block."""
     B, H, T, K = q.shape
     blocks = T // window
@@ -62,7 +115,7 @@ def _attend_in_blocks(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     mask_QS = visible(window, 2 * window, window).to(q.device)
     first_QS = mask_QS & (torch.arange(2 * window, device=q.device) >= window)  # before the first block is nothing
     mask_NQS = torch.cat([first_QS[None], mask_QS[None].expand(blocks - 1, -1, -1)]).repeat(H, 1, 1)
-    out = F.scaled_dot_product_attention(q_BNQK, k_BNSK, v_BNSK, attn_mask=mask_NQS[None], scale=1.0)
+    out = F.scaled_dot_product_attention(q_BNQK, k_BNSK, v_BNSK, attn_mask=mask_NQS[None], scale=scale)
     return out.reshape(B, H, T, K)
 
 
@@ -73,23 +126,44 @@ def _with_previous_block(x_BHTK: Tensor, blocks: int, window: int) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention of one layer; queries, keys and values have no bias, the output has one (GPT-Neo)."""
+    """Attention of one layer. Queries, keys and values come from one matrix, in that order."""
+
+    fall: Tensor | None
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         """Build for a layer, whose number decides the kind of attention."""
         super().__init__()
-        self.heads = config.heads
-        self.window = config.window if config.kind_of(layer) == "local" else None
-        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.out = nn.Linear(config.width, config.width)
+        self.config = config
+        self.window = config.window_of(layer)
+        heads, groups, key_width = config.heads, config.groups, config.key_width
+        self.widths = (heads * key_width, groups * key_width, groups * key_width)
+        self.qkv = nn.Linear(config.width, sum(self.widths), bias=config.qkv_bias)
+        self.out = nn.Linear(heads * key_width, config.width, bias=config.out_bias)
+        self.norms = (
+            nn.ModuleList(RmsNorm(key_width, config.norm_epsilon) for _ in "qk") if config.query_key_norm else None
+        )
+        fall = slopes(heads) if config.positions == "alibi" else None
+        self.register_buffer("fall", fall, persistent=False)
 
     def forward(
-        self, x: Float[Tensor, "batch time width"], cache: KeyValues | None = None
+        self,
+        x: Float[Tensor, "batch time width"],
+        cache: KeyValues | None = None,
+        setting: Setting = PLAIN,
     ) -> Float[Tensor, "batch time width"]:
         """Mix information over positions; with a cache, `x` holds only the new ones."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        c = self.config
+        q, k, v = (
+            part.unflatten(-1, (-1, c.key_width)).transpose(1, 2) for part in self.qkv(x).split(self.widths, dim=-1)
+        )
+        if self.norms is not None:
+            q, k = self.norms[0](q), self.norms[1](k)
+        if setting.turns is not None:
+            q, k = (turned(part, setting.turns, c.rotary_pairs) for part in (q, k))
         if cache is not None:
             k, v = cache.extend(k, v)
-        mixed_BHTK = attend(q, k, v, self.window)
+        if c.groups != c.heads:
+            k, v = (part.repeat_interleave(c.heads // c.groups, dim=1) for part in (k, v))
+        mixed_BHTK = attend(q, k, v, self.window, c.scale, setting.documents, self.fall)
         out: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
         return out

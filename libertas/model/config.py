@@ -1,18 +1,26 @@
-"""The shape of a model: a frozen value, and the sizes that have names. Needs no torch."""
+"""The shape of a model: a frozen value. Needs no torch. Sizes that have names are in `sizes.py`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from libertas.errors import UsageError
 from libertas.spelling import nearest
 
+CHOICES: dict[str, tuple[str, ...]] = {
+    "positions": ("learned", "rotary", "alibi", "sinusoidal", "none"),
+    "rotary_pairs": ("halves", "neighbours"),
+    "norm": ("layer", "rms"),
+    "residual": ("sequential", "parallel", "parallel, one norm"),
+    "activation": ("gelu", "gelu_tanh", "relu2", "silu"),
+    "initialization": ("neo", "gpt2", "neox"),
+}
+"""What the fields of `ModelConfig` that name something may say."""
+ATTENTION_KINDS = ("global", "local")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """A GPT-Neo style decoder: learned positions, pre-LayerNorm, alternating attention, tied embeddings.
-
-    Source: EleutherAI's gpt-neo (2021) and its published checkpoints.
-    """
+    """A decoder-only transformer. What is not named is as in GPT-Neo (EleutherAI 2021)."""
 
     vocabulary: int
     """Token ids the model knows."""
@@ -21,27 +29,112 @@ class ModelConfig:
     layers: int
     """Number of blocks."""
     heads: int
-    """Attention heads; each is width / heads wide."""
+    """Attention heads."""
     context: int
     """Longest sequence, in tokens."""
+    key_heads: int | None = None
+    """Heads of keys and values, each shared by heads / key_heads queries (Ainslie et al. 2023); None: one for each
+    query head. 1 is multi-query attention (Shazeer 2019)."""
+    head_width: int | None = None
+    """Width of a head; None: width / heads."""
     attention: tuple[str, ...] = ("global", "local")
     """Kinds of attention, repeated over the layers; GPT-Neo alternates, global first."""
     window: int = 256
     """Positions a local layer sees, the current one included (GPT-Neo: 256)."""
-    expansion: int = 4
-    """Width of the hidden layer of the feed-forward part, in model widths."""
+    attention_scale: float | None = 1.0
+    """Factor on the products of queries and keys; None: 1 / sqrt(head width). GPT-Neo has none: it folds the division
+    into how queries are drawn."""
+    query_key_norm: bool = False
+    """Whether queries and keys are RMS-normalized in each head, with a weight (Henry et al. 2020)."""
+    positions: str = "learned"
+    """`learned`, `rotary` (Su et al. 2021), `alibi` (Press et al. 2022), `sinusoidal` (Vaswani et al. 2017), `none`."""
+    rotary_share: float = 1.0
+    """Share of each head that rotary positions turn, from its start (GPT-NeoX-20B: 0.25)."""
+    rotary_base: float = 10_000.0
+    """Base of the wavelengths of rotary positions."""
+    rotary_pairs: str = "halves"
+    """Which two numbers turn together: one from each of two `halves` (GPT-NeoX, Llama), or `neighbours` (GPT-J)."""
+    norm: str = "layer"
+    """`layer` (Ba et al. 2016) or `rms` (Zhang and Sennrich 2019)."""
+    norm_epsilon: float = 1e-5
+    """Added to the variance."""
+    embedding_norm: bool = False
+    """Whether embeddings are normalized before the first block (BLOOM)."""
+    residual: str = "sequential"
+    """Where the feed-forward part reads: after attention (`sequential`), or beside it (`parallel`, Wang and Komatsuzaki
+    2021), behind a norm of its own (GPT-NeoX, whose two norms were meant to be one) or with `one norm` (GPT-J)."""
+    hidden: int | None = None
+    """Width of the hidden layer of the feed-forward part; None: four model widths."""
+    activation: str = "gelu_tanh"
+    """`gelu` (by the error function), `gelu_tanh` (GPT-2's approximation), `relu2` (So et al. 2021), `silu`."""
+    gated: bool = False
+    """Whether the activation multiplies a second projection (Shazeer 2020); with `silu` this is SwiGLU."""
+    qkv_bias: bool = False
+    """Whether queries, keys and values have biases."""
+    out_bias: bool = True
+    """Whether the output of attention has a bias."""
+    feed_forward_bias: bool = True
+    """Whether the feed-forward part has biases."""
+    logits_bias: bool = False
+    """Whether logits have a bias (GPT-J)."""
+    tied: bool = True
+    """Whether the output embedding is the input embedding."""
+    initialization: str = "neo"
+    """How fresh weights are drawn: `neo` (Mesh TensorFlow's fan-in, with the attention scale folded in), `gpt2` (0.02,
+    divided by sqrt(2 layers) on the way back into the residual stream), `neox` (small_init and wang_init)."""
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not fit together."""
-        if self.width % self.heads:
+        for name in ("vocabulary", "width", "layers", "heads", "context", "window", "key_width", "hidden_width"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        if self.head_width is None and self.width % self.heads:
             raise UsageError(f"width is {self.width}, which {self.heads} heads do not divide; change one of them")
-        unknown = set(self.attention) - {"global", "local"}
-        if unknown or not self.attention:
-            raise UsageError(f"attention is {self.attention}; expected a pattern of 'global' and 'local'")
+        if self.heads % self.groups:
+            raise UsageError(f"heads is {self.heads}, which {self.groups} key_heads do not divide; change one of them")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} is {getattr(self, name)!r}; {nearest(getattr(self, name), known)}")
+        if set(self.attention) - set(ATTENTION_KINDS) or not self.attention:
+            raise UsageError(f"attention is {self.attention}; expected a pattern of {' and '.join(ATTENTION_KINDS)}")
+        if self.positions == "rotary" and (self.rotary_width < 2 or self.rotary_width % 2):
+            raise UsageError(
+                f"rotary_share is {self.rotary_share}, which turns {self.rotary_width} of {self.key_width} numbers of "
+                "a head; expected an even number of 2 or more"
+            )
+
+    @property
+    def key_width(self) -> int:
+        """Width of a head, K."""
+        return self.head_width or self.width // self.heads
+
+    @property
+    def groups(self) -> int:
+        """Heads of keys and values, G."""
+        return self.key_heads or self.heads
+
+    @property
+    def hidden_width(self) -> int:
+        """Width of the hidden layer of the feed-forward part, F."""
+        return self.hidden or 4 * self.width
+
+    @property
+    def rotary_width(self) -> int:
+        """Numbers of a head that rotary positions turn."""
+        return int(self.key_width * self.rotary_share)
+
+    @property
+    def scale(self) -> float:
+        """Factor on the products of queries and keys."""
+        return self.key_width**-0.5 if self.attention_scale is None else self.attention_scale
 
     def kind_of(self, layer: int) -> str:
         """The kind of attention of a layer."""
         return self.attention[layer % len(self.attention)]
+
+    def window_of(self, layer: int) -> int | None:
+        """Positions that a layer sees, the current one included; None for all."""
+        return self.window if self.kind_of(layer) == "local" else None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as stored beside the weights."""
@@ -49,30 +142,16 @@ class ModelConfig:
 
     @staticmethod
     def from_json(record: dict[str, Any]) -> "ModelConfig":
-        """The inverse of `to_json`."""
-        return ModelConfig(**{**record, "attention": tuple(record["attention"])})
+        """The inverse of `to_json`.
 
-
-SIZES: dict[str, ModelConfig] = {
-    # For tests: everything is exercised, nothing takes time.
-    "tiny": ModelConfig(vocabulary=512, width=32, layers=2, heads=2, context=64, window=16),
-    # The demo: enough tokens in three minutes on two cores. Four layers and six reach the same loss per token here,
-    # and four read 1.4 times as many tokens a second (LOG.md, 2026-11-21).
-    "neo-1m": ModelConfig(vocabulary=4096, width=128, layers=4, heads=4, context=256, window=64),
-    "neo-10m": ModelConfig(vocabulary=8192, width=256, layers=10, heads=8, context=512, window=128),
-    # Published by EleutherAI, https://huggingface.co/EleutherAI/gpt-neo-125m and its two larger siblings.
-    "gpt-neo-125m": ModelConfig(vocabulary=50257, width=768, layers=12, heads=12, context=2048),
-    "gpt-neo-1.3b": ModelConfig(vocabulary=50257, width=2048, layers=24, heads=16, context=2048),
-    "gpt-neo-2.7b": ModelConfig(vocabulary=50257, width=2560, layers=32, heads=20, context=2048),
-}
-
-
-def named_size(name: str) -> ModelConfig:
-    """A size by its name.
-
-    Raises:
-        UsageError: no size has this name; the nearest one is suggested.
-    """
-    if name not in SIZES:
-        raise UsageError(f"model is {name!r}, which is not a known size; {nearest(name, SIZES)}")
-    return SIZES[name]
+        Raises:
+            UsageError: a key is unknown, or a needed one is missing.
+        """
+        known = {f.name for f in fields(ModelConfig)}
+        for key in record:
+            if key not in known:
+                raise UsageError(f"a model has no setting {key!r}; {nearest(key, known)}")
+        for key in ("vocabulary", "width", "layers", "heads", "context"):
+            if key not in record:
+                raise UsageError(f"the shape of a model lacks {key}; expected a whole number")
+        return ModelConfig(**{**record, "attention": tuple(record.get("attention", ("global", "local")))})

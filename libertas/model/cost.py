@@ -9,21 +9,46 @@ def forward_flops_per_token(config: ModelConfig, length: int) -> dict[str, float
     """Floating-point operations of one token's forward pass by operation, averaged over a sequence of `length`.
 
     A matrix multiplication of m x n weights costs 2mn per token. Attention is counted as causal: query t meets t keys,
-    or `window` in local layers. Norms, GELU and the embedding look-up are left out (below 1 %).
+    or `window` in local layers. Norms, activations and the embedding look-up are left out (below 1 %).
     """
-    width = config.width
+    layers, width, inner = config.layers, config.width, config.heads * config.key_width
     keys = 0.0
-    for layer in range(config.layers):
-        reach = config.window if config.kind_of(layer) == "local" else length
-        reach = min(reach, length)
+    for layer in range(layers):
+        reach = min(config.window_of(layer) or length, length)
         keys += (reach * (reach + 1) / 2 + (length - reach) * reach) / length
     return {
-        "query, key, value": config.layers * 2 * width * 3 * width,
-        "scores and mixing": 2 * 2 * width * keys,
-        "attention output": config.layers * 2 * width * width,
-        "feed-forward": config.layers * 2 * 2 * config.expansion * width * width,
+        "query, key, value": layers * 2 * width * (inner + 2 * config.groups * config.key_width),
+        "scores and mixing": 2 * 2 * inner * keys,
+        "attention output": layers * 2 * inner * width,
+        "feed-forward": layers * 2 * (2 + config.gated) * width * config.hidden_width,
         "logits": 2 * width * config.vocabulary,
     }
+
+
+def parameters(config: ModelConfig) -> dict[str, int]:
+    """Trainable numbers by part; a tied embedding counts once. They are counted, not allocated."""
+    width, layers, hidden = config.width, config.layers, config.hidden_width
+    inner, both = config.heads * config.key_width, 2 * config.groups * config.key_width
+    norm = width * (2 if config.norm == "layer" else 1)
+    norms = 1 if config.residual == "parallel, one norm" else 2
+    attention = width * (inner + both) + inner * width + (inner + both) * config.qkv_bias + width * config.out_bias
+    attention += 2 * config.key_width * config.query_key_norm
+    up = (1 + config.gated) * hidden
+    feed_forward = width * (up + hidden) + (up + width) * config.feed_forward_bias
+    return {
+        "embedding": config.vocabulary * width,
+        "positions": config.context * width if config.positions == "learned" else 0,
+        "attention": layers * attention,
+        "feed-forward": layers * feed_forward,
+        "norms": norm * (layers * norms + 1 + config.embedding_norm),
+        "logits": 0 if config.tied else config.vocabulary * (width + config.logits_bias),
+    }
+
+
+def cache_bytes_per_token(config: ModelConfig, bytes_per_number: int = 2) -> int:
+    """Bytes of keys and values that one more token of one sequence takes, in global layers beyond any window."""
+    global_layers = sum(config.window_of(layer) is None for layer in range(config.layers))
+    return global_layers * 2 * config.groups * config.key_width * bytes_per_number
 
 
 def training_flops_per_token(config: ModelConfig, length: int) -> float:

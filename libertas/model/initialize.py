@@ -1,8 +1,11 @@
-"""Fresh weights as GPT-Neo draws them in Mesh TensorFlow: fan-in scaling, the attention scale folded into queries.
+"""Fresh weights, drawn as the published codes draw them.
 
-Queries have standard deviation (D * K) ** -0.5 instead of D ** -0.5, which replaces the division of the logits by
-sqrt(K) (mesh-tensorflow, `attention_params_simple` with `fold_scaling_into_initializer=True`). Embeddings use 0.02 and
-positions 0.01, the values of GPT-2's and GPT-Neo's code.
+`neo`, Mesh TensorFlow's fan-in: queries have standard deviation (D * K) ** -0.5 instead of D ** -0.5, which replaces
+the division of the logits by sqrt(K) (`attention_params_simple` with `fold_scaling_into_initializer=True`). Embeddings
+use 0.02 and positions 0.01, the values of GPT-2's and GPT-Neo's code.
+`gpt2`: 0.02 everywhere, 0.02 / sqrt(2 L) for what is added to the residual stream (Radford et al. 2019, section 2.3).
+`neox`: sqrt(2 / (5 D)) everywhere (small_init, Nguyen and Salazar 2019), 2 / (L sqrt(D)) for what is added to the
+stream (wang_init, Wang and Komatsuzaki 2021); both as in GPT-NeoX.
 """
 
 from typing import TYPE_CHECKING
@@ -22,22 +25,42 @@ POSITION_DEVIATION = 0.01
 def initialize(model: "Model", config: ModelConfig, seed: int) -> None:
     """Fill all parameters in place; the same config and seed give the same bits on a platform."""
     generator = torch.Generator().manual_seed(seed)
-    width, head = config.width, config.width // config.heads
 
     def normal(tensor: torch.Tensor, deviation: float) -> None:
         with torch.no_grad():
             tensor.normal_(0.0, deviation, generator=generator)
 
-    normal(model.embedding.weight, EMBEDDING_DEVIATION)
-    normal(model.positions.weight, POSITION_DEVIATION)
+    inner, outer = _deviations(config)
+    normal(model.embedding.weight, outer)
+    if model.positions is not None:
+        normal(model.positions.weight, POSITION_DEVIATION)
     for module in model.modules():
         if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
     for block in model.each_block():
-        queries, keys, values = block.attention.qkv.weight.chunk(3)
-        normal(queries, (width * head) ** -0.5)
-        normal(keys, width**-0.5)
-        normal(values, width**-0.5)
-        normal(block.attention.out.weight, width**-0.5)
-        normal(block.feed_forward.up.weight, width**-0.5)
-        normal(block.feed_forward.down.weight, (config.expansion * width) ** -0.5)
+        queries, keys, values = torch.split(block.attention.qkv.weight, list(block.attention.widths))
+        normal(queries, inner["queries"])
+        normal(keys, inner["in"])
+        normal(values, inner["in"])
+        normal(block.attention.out.weight, inner["attention out"])
+        normal(block.feed_forward.up.weight, inner["in"])
+        normal(block.feed_forward.down.weight, inner["feed-forward out"])
+    if model.logits is not None:
+        normal(model.logits.weight, outer)
+
+
+def _deviations(config: ModelConfig) -> tuple[dict[str, float], float]:
+    """Standard deviations of the matrices inside the blocks, by where they lead, and of the embeddings."""
+    width = config.width
+    if config.initialization == "neo":
+        return {
+            "queries": (width * config.key_width) ** -0.5,
+            "in": width**-0.5,
+            "attention out": (config.heads * config.key_width) ** -0.5,
+            "feed-forward out": config.hidden_width**-0.5,
+        }, EMBEDDING_DEVIATION
+    if config.initialization == "gpt2":
+        every, out = EMBEDDING_DEVIATION, EMBEDDING_DEVIATION / (2 * config.layers) ** 0.5
+    else:
+        every, out = (2 / (5 * width)) ** 0.5, 2 / (config.layers * width**0.5)
+    return {"queries": every, "in": every, "attention out": out, "feed-forward out": out}, every

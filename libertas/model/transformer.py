@@ -2,84 +2,111 @@
 
 from collections.abc import Iterator
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from libertas.model.attention import Attention, KeyValues
+from libertas.model.attention import PLAIN, Attention, KeyValues, Setting
 from libertas.model.config import ModelConfig
+from libertas.model.feed_forward import FeedForward
 from libertas.model.initialize import initialize
-
-NORM_EPSILON = 1e-5
-"""LayerNorm's epsilon in GPT-Neo's published configurations."""
+from libertas.model.norm import norm_of
+from libertas.model.positions import turns, waves
 
 Cache = list[KeyValues]
 
 
-class FeedForward(nn.Module):
-    """Two linear layers around GELU in its tanh form, as GPT-Neo (`gelu_new`)."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        """Hidden width is `expansion` times the model's."""
-        super().__init__()
-        self.up = nn.Linear(config.width, config.expansion * config.width)
-        self.down = nn.Linear(config.expansion * config.width, config.width)
-
-    def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Apply to every position alone."""
-        out: Tensor = self.down(F.gelu(self.up(x), approximate="tanh"))
-        return out
-
-
 class Block(nn.Module):
-    """Attention, then feed-forward, each after a LayerNorm and added to the residual stream."""
+    """Attention and feed-forward, each behind a norm and added to the residual stream."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         """Build the block of a layer."""
         super().__init__()
-        self.norm_attention = nn.LayerNorm(config.width, eps=NORM_EPSILON)
+        self.parallel = config.residual != "sequential"
+        self.norm_attention = norm_of(config)
         self.attention = Attention(config, layer)
-        self.norm_feed_forward = nn.LayerNorm(config.width, eps=NORM_EPSILON)
+        # GPT-NeoX has two norms where one was meant, "due to a bug" that was kept (its code); GPT-J has one.
+        self.norm_feed_forward = None if config.residual == "parallel, one norm" else norm_of(config)
         self.feed_forward = FeedForward(config)
 
     def forward(
-        self, x: Float[Tensor, "batch time width"], cache: KeyValues | None = None
+        self, x: Float[Tensor, "batch time width"], cache: KeyValues | None = None, setting: Setting = PLAIN
     ) -> Float[Tensor, "batch time width"]:
         """One step of the residual stream."""
-        x = x + self.attention(self.norm_attention(x), cache)
-        x = x + self.feed_forward(self.norm_feed_forward(x))
-        return x
+        normed = self.norm_attention(x)
+        mixed = self.attention(normed, cache, setting)
+        if not self.parallel:
+            x = x + mixed
+        if self.norm_feed_forward is not None:
+            normed = self.norm_feed_forward(x)
+        out: Tensor = x + self.feed_forward(normed)
+        return out + mixed if self.parallel else out
 
 
 class Model(nn.Module):
     """A language model: tokens in, logits of the next token out."""
 
-    def __init__(self, config: ModelConfig, seed: int = 0) -> None:
-        """Build with fresh weights that depend only on the config and the seed."""
+    def __init__(self, config: ModelConfig, seed: int | None = 0) -> None:
+        """Build with fresh weights that depend only on the config and the seed; without a seed, they are not drawn."""
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.width)
-        self.positions = nn.Embedding(config.context, config.width)
+        self.positions = nn.Embedding(config.context, config.width) if config.positions == "learned" else None
+        self.embedding_norm = norm_of(config) if config.embedding_norm else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
-        self.norm = nn.LayerNorm(config.width, eps=NORM_EPSILON)
-        initialize(self, config, seed)
+        self.norm = norm_of(config)
+        self.logits = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=config.logits_bias)
+        if seed is not None:
+            initialize(self, config, seed)
 
     def hidden(
-        self, tokens: Int[Tensor, "batch time"], cache: Cache | None = None
+        self,
+        tokens: Int[Tensor, "batch time"],
+        cache: Cache | None = None,
+        documents: Int[Tensor, "batch keys"] | None = None,
     ) -> Float[Tensor, "batch time width"]:
-        """The residual stream after the last block and its norm; with a cache, `tokens` continue what it holds."""
+        """The residual stream after the last block and its norm.
+
+        Args:
+            tokens: token ids; with a cache, they continue what it holds.
+            cache: of `new_cache`; it is filled.
+            documents: number of each token's document, of those in the cache as well: tokens see only their own
+                document, and their positions count from its start. Padding is a document, too.
+        """
         start = cache[0].length if cache else 0
-        x = self.embedding(tokens) + self.positions.weight[start : start + tokens.shape[1]]
+        positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
+        if documents is not None:
+            positions = _within_documents(documents)[:, start:]
+        x = self.embedding(tokens)
+        if self.positions is not None:
+            x = x + self.positions(positions)
+        elif self.config.positions == "sinusoidal":
+            x = x + waves(positions.flatten(), self.config.width).view(*positions.shape, -1)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
+        angles = turns(self.config, positions) if self.config.positions == "rotary" else None
+        setting = Setting(turns=angles, documents=documents)
         for layer, block in enumerate(self.blocks):
-            x = block(x, cache[layer] if cache else None)
+            x = block(x, cache[layer] if cache else None, setting)
         out: Tensor = self.norm(x)
         return out
 
+    def unembed(self, hidden: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch vocabulary"]:
+        """Logits of the next token; where the embeddings are tied, by the input embedding."""
+        if self.logits is None:
+            return F.linear(hidden, self.embedding.weight)
+        out: Tensor = self.logits(hidden)
+        return out
+
     def forward(
-        self, tokens: Int[Tensor, "batch time"], cache: Cache | None = None
+        self,
+        tokens: Int[Tensor, "batch time"],
+        cache: Cache | None = None,
+        documents: Int[Tensor, "batch keys"] | None = None,
     ) -> Float[Tensor, "batch time vocabulary"]:
-        """Logits of the token after each position; the output embedding is the input embedding (tied)."""
-        return F.linear(self.hidden(tokens, cache), self.embedding.weight)
+        """Logits of the token after each position; the arguments are those of `hidden`."""
+        return self.unembed(self.hidden(tokens, cache, documents))
 
     def loss(
         self, tokens: Int[Tensor, "batch time"], targets: Int[Tensor, "batch time"]
@@ -101,3 +128,11 @@ class Model(nn.Module):
     def parameter_count(self) -> int:
         """Trainable numbers; the tied embedding counts once."""
         return sum(p.numel() for p in self.parameters())
+
+
+def _within_documents(documents: Int[Tensor, "batch keys"]) -> Int[Tensor, "batch keys"]:
+    """Positions that count from the start of each run of equal numbers."""
+    here = torch.arange(documents.shape[1], device=documents.device).expand_as(documents)
+    begins = torch.ones_like(documents, dtype=torch.bool)
+    begins[:, 1:] = documents[:, 1:] != documents[:, :-1]
+    return here - torch.where(begins, here, 0).cummax(dim=1).values

@@ -126,10 +126,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if manifest.kind != "checkpoint":
         raise UsageError(f"{path} is {named(manifest.kind)}; expected a run or a checkpoint made by `libertas train`")
     require_sound(path, manifest)
-    model = Model(ModelConfig.from_json(orjson.loads((path / SHAPE).read_bytes())))
+    model = Model(ModelConfig.from_json(orjson.loads((path / SHAPE).read_bytes())), seed=None)
     try:
         model.load_state_dict(load_file(path / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
         raise BrokenLineage(f"{path / WEIGHTS} does not hold the weights that {SHAPE} describes: {error}") from error
-    tokenizer = bpe.load_tokenizer(input_of(path, "tokens") / "tokenizer.json")
+    own = path / "tokenizer.json"  # of a model that was imported
+    tokenizer = bpe.load_tokenizer(own if own.exists() else input_of(path, "tokens") / "tokenizer.json")
     return Checkpoint(path, int(manifest.counts["step"]), model.eval(), tokenizer, str(manifest.counts["weights"]))

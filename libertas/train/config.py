@@ -7,7 +7,7 @@ from pathlib import Path
 
 from libertas.errors import UsageError
 from libertas.lineage.fingerprint import execution
-from libertas.model.config import named_size
+from libertas.model.sizes import named_size
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,9 @@ from torch import Tensor
 from libertas.errors import LibertasError, UsageError
 from libertas.lineage.artifact import Draft
 from libertas.lineage.manifest import read_manifest
-from libertas.model.config import ModelConfig, named_size
+from libertas.model.config import ModelConfig
 from libertas.model.cost import measured_peak, training_flops_per_token
+from libertas.model.sizes import named_size
 from libertas.model.transformer import Model
 from libertas.terminal import progress, say
 from libertas.tokenize.bpe import token_bytes

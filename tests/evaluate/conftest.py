@@ -6,7 +6,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from libertas.model.config import SIZES
+from libertas.model.sizes import SIZES
 from libertas.model.transformer import Model
 from libertas.tokenize import bpe
 

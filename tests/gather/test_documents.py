@@ -17,10 +17,11 @@ from libertas.document import Drop, document_id
 from libertas.errors import UsageError
 from libertas.gather import documents, warc
 from libertas.gather import record as record_module
-from libertas.gather.config import GatherConfig
+from libertas.gather.config import GatherConfig, PackConfig
 from libertas.gather.documents import DROPS, gather, recipe_of
 from libertas.gather.extracted import Extracted, ReadMode
 from libertas.gather.language import language_meta
+from libertas.gather.pack import pack
 from libertas.gather.record import Dropped, Recipe, document_of
 from libertas.gather.shards import Note
 from libertas.lineage.artifact import Draft
@@ -194,16 +195,26 @@ def test_an_archive_without_a_document_is_refused(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.warc.gz"]
 
 
-def test_two_archives_of_one_name_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "x").mkdir()
-    one, other = archive(tmp_path), archive(tmp_path / "x")
-    (tmp_path / "a.paths").write_text(f"x/{one.name}\n")
-    listed, address = tmp_path / "a.paths", tmp_path / "b.paths"
-    address.write_text("https://a.example/2026/a.warc.gz\n")
-    for archives in ((one, other), (one, one), (one, listed), (address, one), (address, listed)):
-        with pytest.raises(UsageError, match="have the same file name, by which documents refer") as error:
+def test_an_archive_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    one = archive(tmp_path)
+    (tmp_path / "a.paths").write_text(f"./{one.name}\n")
+    (tmp_path / "b.paths").write_text("https://a.example/2026/a.warc.gz\nhttps://a.example/2026/a.warc.gz\n")
+    for archives in ((one, one), (one, tmp_path / "a.paths"), (tmp_path / "b.paths",)):
+        with pytest.raises(UsageError, match="is named twice; expected each archive once") as error:
             made(tmp_path / "c", *archives)
         assert "\n" not in str(error.value)
+
+
+def test_two_packed_archives_of_one_name_make_one_corpus_whose_documents_lead_back(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / f"{name}.md").write_text(f"# {name}\n\nThe notes of {name}, which are about nothing else.\n")
+        pack(PackConfig(paths=(str(tmp_path / f"{name}.md"),), out=tmp_path / name))
+    corpus = made(tmp_path / "c", tmp_path / "x", tmp_path / "y")
+    refs = [document.warc for document in corpus]
+    assert {ref.file for ref in refs if ref} == {"pack.warc.gz"}
+    for ref, name in zip(refs, ("x", "y"), strict=True):
+        assert ref is not None
+        assert f"notes of {name}".encode() in warc.read_record(tmp_path / name / ref.file, ref)
 
 
 @pytest.mark.parametrize(

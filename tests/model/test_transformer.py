@@ -24,7 +24,7 @@ def gpt_neo_with_the_weights_of(model: Model) -> torch.nn.Module:
             max_position_embeddings=c.context,
             attention_types=[[list(c.attention), c.layers // len(c.attention)]],
             window_size=c.window,
-            intermediate_size=c.expansion * c.width,
+            intermediate_size=c.hidden_width,
             activation_function="gelu_new",
             attention_dropout=0.0,
             embed_dropout=0.0,
@@ -123,7 +123,7 @@ def test_the_future_cannot_be_seen() -> None:
 
 
 def test_parameter_counts_of_the_published_sizes_are_the_published_numbers() -> None:
-    from libertas.model.config import SIZES
+    from libertas.model.sizes import SIZES
 
     def count(c: ModelConfig) -> int:
         per_layer = 12 * c.width**2 + 10 * c.width

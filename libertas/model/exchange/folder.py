@@ -1,0 +1,227 @@
+"""A Hugging Face folder -> a checkpoint of ours, and back. Weights pass a tensor at a time, and their dtype is kept."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from tokenizers import Tokenizer
+from torch import Tensor, uint8
+
+from libertas.errors import UsageError
+from libertas.lineage.artifact import Draft, write_durably, write_json
+from libertas.lineage.fingerprint import digest
+from libertas.lineage.manifest import named, read_manifest
+from libertas.lineage.walk import find_ancestor
+from libertas.model.config import ModelConfig
+from libertas.model.exchange.architectures import Architecture
+from libertas.model.exchange.config import ExportConfig, ImportConfig
+from libertas.model.exchange.layout import to_ours, to_theirs
+from libertas.model.exchange.names import TensorMatch, matches, spelled, their_shape
+from libertas.model.exchange.settings import architecture_of, read_settings, write_settings
+from libertas.model.exchange.store import INDEX, SINGLE, TensorFact, TensorFiles, sharded, write_tensors
+
+CONFIG, SHAPE, TOKENIZER, SPECIAL = "config.json", "model.json", "tokenizer.json", "special.json"
+SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+"""Token ids that `config.json` names; they go along, since a text ends where they say."""
+LARGEST_ID = 1 << 40
+
+
+def import_model(config: ImportConfig) -> Path:
+    """Make the checkpoint, or find it made; returns its directory.
+
+    Raises:
+        UsageError: the folder lacks something, the architecture or a key of `config.json` is not known, a tensor is
+            missing, too many, of another shape, or holds NaN. Nothing is ever drawn anew.
+    """
+    record = _read_json(config.folder / CONFIG, "a folder as `save_pretrained` writes it")
+    architecture, shape = read_settings(record, str(config.folder / CONFIG))
+    opened = TensorFiles(config.folder)
+    sources = [config.folder / CONFIG, *opened.files]
+    tokenizer = config.folder / TOKENIZER
+    if tokenizer.exists():
+        _require_fitting(tokenizer, shape)
+        sources.append(tokenizer)
+    draft = Draft(kind="checkpoint", out=config.out, config=config, inputs={"model": sources}, code=__name__)
+    if draft.finished():
+        return config.out
+    with opened as files, draft.build() as folder:
+        wanted = matches(architecture, shape)
+        facts = _facts_of_ours(files, wanted, architecture, shape)
+        hashes: dict[str, str] = {}
+
+        def ours(name: str) -> Tensor:
+            match = wanted[name]
+            present = set(files.names())
+            parts = [files.read(spelled(t, present, architecture, str(config.folder))) for t in match.theirs]
+            tensor = to_ours(match.layout, parts, shape).contiguous()
+            hashes[name] = digest(tensor.view(uint8).numpy().tobytes())
+            return tensor
+
+        write_tensors(folder / SINGLE, facts, ours)
+        write_json(folder / SHAPE, shape.to_json())
+        write_json(folder / SPECIAL, {k: record[k] for k in SPECIAL_IDS if record.get(k) is not None})
+        if tokenizer.exists():
+            write_durably(folder / TOKENIZER, tokenizer.read_bytes())
+        draft.counts = {
+            "step": 0,
+            "parameters": sum(_numbers(f.shape) for f in facts.values()),
+            "architecture": architecture.name,
+            "weights": digest("".join(f"{n} {h}\n" for n, h in sorted(hashes.items())).encode()),
+        }
+    return config.out
+
+
+def _facts_of_ours(
+    files: TensorFiles, wanted: Mapping[str, TensorMatch], architecture: Architecture, shape: ModelConfig
+) -> dict[str, TensorFact]:
+    """What our tensors will be, once theirs are all there, of the right shape, and no others are."""
+    place, present, used = str(files.folder), set(files.names()), set[str]()
+    facts = {}
+    for name, match in wanted.items():
+        kinds = set()
+        for number, theirs in enumerate(match.theirs):
+            found = spelled(theirs, present, architecture, place)
+            used.add(found)
+            fact, expected = files.fact(found), their_shape(match, number, shape)
+            if fact.shape != expected:
+                raise UsageError(f"{place}: tensor {found} has shape {fact.shape}; expected {expected} by {CONFIG}")
+            if fact.dtype not in ("F64", "F32", "F16", "BF16"):
+                raise UsageError(f"{place}: tensor {found} is of {fact.dtype}; expected F32, F16 or BF16 weights")
+            kinds.add(fact.dtype)
+        if len(kinds) > 1:
+            raise UsageError(
+                f"{place}: {', '.join(match.theirs)} are of {', '.join(sorted(kinds))}; expected one dtype"
+            )
+        facts[name] = TensorFact(kinds.pop(), match.shape)
+    for name in sorted(present - used):
+        tied = shape.tied and name in ("lm_head.weight", "embed_out.weight")
+        if not tied and not name.endswith(architecture.buffers or ("\0",)):
+            raise UsageError(f"{place}: tensor {name} belongs to no part of {architecture.name}; expected none but its")
+    return facts
+
+
+def _require_fitting(tokenizer: Path, shape: ModelConfig) -> None:
+    try:
+        size = Tokenizer.from_file(str(tokenizer)).get_vocab_size()
+    except Exception as error:  # the library raises nothing more special
+        raise UsageError(f"{tokenizer} is no tokenizer ({error}); copy it again, or remove it") from error
+    if size > shape.vocabulary:
+        raise UsageError(
+            f"{tokenizer} has {size:,} tokens, of which the model knows {shape.vocabulary:,}; "
+            "expected no more; take the tokenizer that the model was trained with"
+        )
+
+
+def _numbers(shape: tuple[int, ...]) -> int:
+    result = 1
+    for length in shape:
+        result *= length
+    return result
+
+
+def _read_json(path: Path, expected: str) -> dict[str, Any]:
+    try:
+        found = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist; expected {expected}") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON ({error}); copy it again") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} holds no settings; expected {expected}")
+    return found
+
+
+def export_model(config: ExportConfig) -> Path:
+    """Write the folder, or find it written; returns it.
+
+    Raises:
+        UsageError: it is no checkpoint, or no published class computes what this model computes.
+    """
+    source = _checkpoint(config.checkpoint)
+    shape = ModelConfig.from_json(_read_json(source / SHAPE, "a checkpoint's shape"))
+    architecture = architecture_of(shape)
+    tokenizer = _tokenizer_of(source)
+    inputs = {
+        "checkpoint": [source],
+        **({"tokenizer": [tokenizer]} if tokenizer and source not in tokenizer.parents else {}),
+    }
+    draft = Draft(kind="export", out=config.out, config=config, inputs=inputs, code=__name__)
+    if draft.finished():
+        return config.out
+    with draft.build() as folder, TensorFiles(source) as files:
+        wanted = matches(architecture, shape)
+        homes = {t: (name, number) for name, m in wanted.items() for number, t in enumerate(m.theirs)}
+        facts = {
+            theirs: TensorFact(files.fact(name).dtype, their_shape(wanted[name], number, shape))
+            for theirs, (name, number) in homes.items()
+        }
+
+        def theirs_of(theirs: str) -> Tensor:
+            name, number = homes[theirs]
+            match = wanted[name]
+            return to_theirs(match.layout, files.read(name), shape, len(match.theirs))[number]
+
+        groups = list(sharded(facts, config.shard_bytes))
+        for number, group in enumerate(groups, start=1):
+            write_tensors(folder / _file_name(number, len(groups)), group, theirs_of)
+        if len(groups) > 1:
+            places = {t: _file_name(n, len(groups)) for n, g in enumerate(groups, start=1) for t in g}
+            total = sum(f.bytes for f in facts.values())
+            write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": places})
+        special = _special_of(source, tokenizer)
+        kinds = sorted({f.dtype for f in facts.values()})
+        dtype = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}[kinds[0]]
+        write_json(folder / CONFIG, {**write_settings(architecture, shape), "torch_dtype": dtype, **special})
+        write_json(folder / "generation_config.json", special)
+        if tokenizer is not None:
+            write_durably(folder / TOKENIZER, tokenizer.read_bytes())
+            write_json(folder / "tokenizer_config.json", _tokenizer_settings(tokenizer, special, shape))
+        draft.counts = {"parameters": sum(_numbers(f.shape) for f in facts.values()), "architecture": architecture.name}
+    return config.out
+
+
+def _file_name(number: int, of: int) -> str:
+    return SINGLE if of == 1 else f"model-{number:05}-of-{of:05}.safetensors"
+
+
+def _checkpoint(path: Path) -> Path:
+    manifest = read_manifest(path)
+    if manifest.kind == "run":
+        path = path / "checkpoints" / f"step-{int(manifest.counts['steps']):08d}"
+        manifest = read_manifest(path)
+    if manifest.kind != "checkpoint":
+        raise UsageError(f"{path} is {named(manifest.kind)}; expected a run, or a checkpoint of `train` or `import`")
+    return path
+
+
+def _tokenizer_of(checkpoint: Path) -> Path | None:
+    """The tokenizer that lies in a checkpoint, or with the tokens that it was trained on."""
+    if (checkpoint / TOKENIZER).exists():
+        return checkpoint / TOKENIZER
+    tokens = find_ancestor(checkpoint, "tokens")
+    return tokens / TOKENIZER if tokens else None
+
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def _special_of(checkpoint: Path, tokenizer: Path | None) -> dict[str, int]:
+    """Token ids that begin and end a text."""
+    if (checkpoint / SPECIAL).exists():
+        found = _read_json(checkpoint / SPECIAL, "token ids")
+        return {key: value for key, value in found.items() if key in SPECIAL_IDS}
+    end = Tokenizer.from_file(str(tokenizer)).token_to_id(END_OF_TEXT) if tokenizer else None
+    return {} if end is None else {"bos_token_id": end, "eos_token_id": end}
+
+
+def _tokenizer_settings(tokenizer: Path, special: Mapping[str, Any], shape: ModelConfig) -> dict[str, Any]:
+    """What `AutoTokenizer` needs to open the tokenizer without knowing who made it."""
+    known = Tokenizer.from_file(str(tokenizer))
+    named_ids = {k.removesuffix("_id"): known.id_to_token(v) for k, v in special.items() if isinstance(v, int)}
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": shape.context,
+        "clean_up_tokenization_spaces": False,
+        **{k: v for k, v in named_ids.items() if v is not None},
+    }

@@ -1,0 +1,68 @@
+"""Which of their tensors make each of ours."""
+
+from dataclasses import dataclass
+
+import torch
+
+from libertas.errors import UsageError
+from libertas.model.config import ModelConfig
+from libertas.model.exchange.architectures import Architecture
+from libertas.model.exchange.layout import JOINED, TRANSPOSED
+from libertas.model.transformer import Model
+
+OUTPUTS = ("lm_head", "embed_out")
+"""What the output embedding is called; it stands outside the prefix, and newer versions renamed GPT-NeoX's."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMatch:
+    """One of our tensors, and what it is made of."""
+
+    shape: tuple[int, ...]
+    theirs: tuple[str, ...]
+    layout: str
+
+
+def matches(architecture: Architecture, config: ModelConfig) -> dict[str, TensorMatch]:
+    """Our tensor -> their names, for every tensor of the model; nothing is allocated."""
+    with torch.device("meta"):
+        shapes = {name: tuple(t.shape) for name, t in Model(config, seed=None).state_dict().items()}
+    found = {}
+    for name, shape in shapes.items():
+        module, _, kind = name.rpartition(".")
+        parts = module.split(".")
+        number = parts[1] if parts[0] == "blocks" else ""
+        pattern = module.replace(f"blocks.{number}.", "blocks.{n}.", 1) if number else module
+        theirs, layout = architecture.tensors[pattern]
+        names = tuple(_full(architecture, part.format(n=number), kind) for part in theirs)
+        found[name] = TensorMatch(shape, names, layout)
+    return found
+
+
+def _full(architecture: Architecture, module: str, kind: str) -> str:
+    return f"{'' if module in OUTPUTS else architecture.prefix}{module}.{kind}"
+
+
+def their_shape(match: TensorMatch, number: int, config: ModelConfig) -> tuple[int, ...]:
+    """What the shape of one of their tensors must be."""
+    if match.layout == TRANSPOSED and len(match.shape) == 2:
+        return match.shape[::-1]
+    if match.layout == JOINED:
+        inner, each = config.heads * config.key_width, config.groups * config.key_width
+        rows = [inner, each, each] if len(match.theirs) == 3 else [match.shape[0] // 2] * 2
+        return (rows[number], *match.shape[1:])
+    return match.shape
+
+
+def spelled(wanted: str, present: set[str], architecture: Architecture, place: str) -> str:
+    """How a folder spells one of their tensors: files of a model without its head have no prefix.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    module, _, kind = wanted.rpartition(".")
+    others = [f"{name}.{kind}" for name in OUTPUTS] if module in OUTPUTS else [wanted.removeprefix(architecture.prefix)]
+    for name in (wanted, *others):
+        if name in present:
+            return name
+    raise UsageError(f"{place} has no tensor {wanted}; expected all weights of {architecture.name}; copy it whole")

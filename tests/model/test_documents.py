@@ -1,0 +1,35 @@
+"""Documents packed into one row do not see each other, whatever the attention and the positions."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from libertas.model.config import ModelConfig
+from libertas.model.positions import slopes
+from libertas.model.transformer import Model
+
+SHAPE = ModelConfig(vocabulary=31, width=32, layers=3, heads=4, context=64, window=5)
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary", "alibi", "sinusoidal", "none"])
+@pytest.mark.parametrize("key_heads", [None, 2])
+def test_a_document_in_a_row_of_several_is_read_as_if_it_were_alone(positions: str, key_heads: int | None) -> None:
+    model = Model(replace(SHAPE, positions=positions, key_heads=key_heads), seed=2).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3.0)
+    generator = torch.Generator().manual_seed(0)
+    lengths = (7, 1, 20, 12)
+    parts = [torch.randint(0, 31, (1, n), generator=generator) for n in lengths]
+    documents = torch.repeat_interleave(torch.arange(4), torch.tensor(lengths))[None]
+    together = model(torch.cat(parts, dim=1), documents=documents)
+    alone = torch.cat([model(part) for part in parts], dim=1)
+    assert torch.allclose(together, alone, atol=1e-4)
+    gradient = torch.autograd.grad(together[0, 30].sum(), model.embedding.weight, retain_graph=True)[0]
+    assert torch.isfinite(gradient).all()
+
+
+def test_alibi_falls_by_the_published_slopes() -> None:
+    assert slopes(8).tolist() == [2.0**-h for h in range(1, 9)]
+    assert slopes(6).tolist() == pytest.approx([2**-2, 2**-4, 2**-6, 2**-8, 2**-1, 2**-3])
