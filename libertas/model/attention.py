@@ -16,20 +16,35 @@ from libertas.model.positions import Turns, slopes, turned
 
 
 class KeyValues:
-    """Keys and values of one layer for the tokens seen so far; filled in place."""
+    """Keys and values of one layer for the tokens seen so far. A local layer keeps no more than its window needs."""
 
-    def __init__(self, batch: int, config: ModelConfig) -> None:
-        """Room for a whole context, empty."""
-        shape = (batch, config.groups, config.context, config.key_width)
-        self.keys, self.values, self.length = torch.empty(shape), torch.empty(shape), 0
+    def __init__(self, config: ModelConfig, window: int | None) -> None:
+        """Empty; `window` is the layer's."""
+        self.context, self.window = config.context, window
+        self.length = 0
+        """Tokens seen."""
+        self._keys: Tensor | None = None
+        self._values: Tensor | None = None
 
     def extend(self, k_BGTK: Tensor, v_BGTK: Tensor) -> tuple[Tensor, Tensor]:
-        """Append, and return everything so far."""
-        stop = self.length + k_BGTK.shape[2]
-        self.keys[:, :, self.length : stop] = k_BGTK
-        self.values[:, :, self.length : stop] = v_BGTK
-        self.length = stop
-        return self.keys[:, :, :stop], self.values[:, :, :stop]
+        """Append, and return all that the new queries may see."""
+        start, self.length = self.length, self.length + k_BGTK.shape[2]
+        if self.window is not None and self.window < self.context:
+            return self._slide(k_BGTK, v_BGTK)
+        if self._keys is None or self._values is None:
+            B, G, _, K = k_BGTK.shape
+            self._keys, self._values = (k_BGTK.new_empty(B, G, self.context, K) for _ in "kv")
+        self._keys[:, :, start : self.length] = k_BGTK
+        self._values[:, :, start : self.length] = v_BGTK
+        return self._keys[:, :, : self.length], self._values[:, :, : self.length]
+
+    def _slide(self, k_BGTK: Tensor, v_BGTK: Tensor) -> tuple[Tensor, Tensor]:
+        if self._keys is not None and self._values is not None:
+            k_BGTK, v_BGTK = torch.cat([self._keys, k_BGTK], dim=2), torch.cat([self._values, v_BGTK], dim=2)
+        kept = (self.window or self.context) - 1  # the next query is itself the last of its window
+        first = max(k_BGTK.shape[2] - kept, 0)
+        self._keys, self._values = k_BGTK[:, :, first:].clone(), v_BGTK[:, :, first:].clone()
+        return k_BGTK, v_BGTK
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +179,9 @@ class Attention(nn.Module):
             k, v = cache.extend(k, v)
         if c.groups != c.heads:
             k, v = (part.repeat_interleave(c.heads // c.groups, dim=1) for part in (k, v))
-        mixed_BHTK = attend(q, k, v, self.window, c.scale, setting.documents, self.fall)
+        documents = setting.documents
+        if documents is not None:
+            documents = documents[:, -k.shape[2] :]  # a local layer has forgotten the earlier ones
+        mixed_BHTK = attend(q, k, v, self.window, c.scale, documents, self.fall)
         out: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
         return out

@@ -1,4 +1,7 @@
-"""Continue a text: sampling with temperature and top-p, reproducible by seed."""
+"""Continue texts: several at a time, reproducible by seed, each as if it were alone. B rows, T time, V vocabulary."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -6,57 +9,121 @@ from torch import Tensor
 from libertas.errors import UsageError
 from libertas.model.transformer import Model
 
+PADDING, TEXT = 0, 1
+"""Numbers of the two documents of a padded row; what is padding is not seen by the text."""
+ROWS_APART = 1 << 32
+"""Distance of the seeds of two rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen from its logits, in the order of the fields; whoever asks checks the values."""
+
+    repetition_penalty: float = 1.0
+    """Divides the logits of tokens that the text has already, and multiplies those below 0 (Keskar et al. 2019)."""
+    temperature: float = 0.8
+    """0 always takes the likeliest token."""
+    top_k: int = 0
+    """Sample among so many of the likeliest tokens (Fan et al. 2018); 0 for all."""
+    top_p: float = 0.95
+    """Sample among the likeliest tokens that together have this probability (Holtzman et al. 2020)."""
+    min_p: float = 0.0
+    """Leave out tokens less likely than this share of the likeliest one's probability (Nguyen et al. 2024)."""
+    seed: int = 0
+    """Equal seeds give equal texts."""
+
+
+@dataclass(slots=True)
+class Continuation:
+    """What a model added to one text."""
+
+    tokens: list[int] = field(default_factory=list)
+    log_probabilities: list[float] = field(default_factory=list)
+    """Natural logarithm of the probability that the model gave to each token, before `Sampling` changed anything."""
+    ended: bool = False
+    """Whether the end token came, or `stop` said so."""
+
 
 def sample(
     model: Model,
-    prompt: list[int],
+    prompts: Sequence[Sequence[int]],
     count: int,
+    how: Sampling = Sampling(),
     *,
-    temperature: float = 0.8,
-    top_p: float = 0.95,
-    seed: int = 0,
-    stop: int | None = None,
-) -> tuple[list[int], list[float]]:
-    """Token ids that continue `prompt`, and the natural-log probability the model gave to each.
+    end: int | None = None,
+    stop: Callable[[list[int]], bool] | None = None,
+) -> list[Continuation]:
+    """Continue some texts together; what is added to one does not depend on the others, but for rounding.
 
     Args:
-        model: the model; it must be in evaluation mode.
-        prompt: one or more token ids; only the last `context` of them are read.
-        count: most tokens to add.
-        temperature: 0 always takes the likeliest token.
-        top_p: sample among the likeliest tokens that together have this probability (Holtzman et al. 2020).
-        seed: equal seeds give equal texts.
-        stop: a token id that ends the text and is not returned.
+        model: in evaluation mode.
+        prompts: one or more token ids each; only the last `context` of them are read.
+        count: most tokens to add to each.
+        how: the next token is chosen.
+        end: token id that ends a text and is not returned.
+        stop: whether a text is at its end, by the tokens that were added to it.
 
     Raises:
-        UsageError: the prompt is empty.
+        UsageError: a prompt is empty.
     """
-    if not prompt:
+    if not prompts or not all(len(prompt) for prompt in prompts):
         raise UsageError("the prompt has no tokens; give at least one character")
     context = model.config.context
-    generator = torch.Generator().manual_seed(seed)
-    tokens, added, scores = list(prompt), [], []
-    cache = model.new_cache(1)
-    unread = tokens[-context:]
+    generators = [torch.Generator().manual_seed(how.seed + row * ROWS_APART) for row in range(len(prompts))]
+    texts = [list(prompt) for prompt in prompts]
+    added = [Continuation() for _ in prompts]
+    cache = model.new_cache()
+    unread, documents = _padded([text[-context:] for text in texts])
     with torch.no_grad():
         for _ in range(count):
-            if cache[0].length + len(unread) > context:  # full: start over with the later half as context
-                cache, unread = model.new_cache(1), tokens[-(context // 2) :]
-            logits_V = model(torch.tensor([unread]), cache)[0, -1]
-            token = _draw(logits_V, temperature, top_p, generator)
-            if token == stop:
+            if cache[0].length + unread.shape[1] > context:  # full: start over with the later half as context
+                cache = model.new_cache()
+                unread, documents = _padded([text[-(context // 2) :] for text in texts])
+            logits_BV = model.unembed(model.hidden(unread, cache, documents)[:, -1])
+            chosen = [_draw(logits_BV[row], texts[row], how, generators[row]) for row in range(len(texts))]
+            scores = logits_BV.log_softmax(-1)
+            for row, token in enumerate(chosen):
+                texts[row].append(token)
+                if not added[row].ended:
+                    _add(added[row], token, float(scores[row, token]), end, stop)
+            if all(continuation.ended for continuation in added):
                 break
-            scores.append(float(logits_V.log_softmax(-1)[token]))
-            tokens.append(token)
-            added.append(token)
-            unread = [token]
-    return added, scores
+            unread = torch.tensor(chosen)[:, None]
+            if documents is not None:
+                documents = torch.nn.functional.pad(documents, (0, 1), value=TEXT)
+    return added
 
 
-def _draw(logits_V: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:
-    if temperature == 0:
+def _add(to: Continuation, token: int, score: float, end: int | None, stop: Callable[[list[int]], bool] | None) -> None:
+    if token == end:
+        to.ended = True
+        return
+    to.tokens.append(token)
+    to.log_probabilities.append(score)
+    to.ended = stop is not None and stop(to.tokens)
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor | None]:
+    """Rows of one length, padded on the left, and which document each place is of; None where nothing is padded."""
+    longest = max(map(len, rows))
+    tokens = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows])
+    if all(len(row) == longest for row in rows):
+        return tokens, None
+    return tokens, torch.tensor([[PADDING] * (longest - len(row)) + [TEXT] * len(row) for row in rows])
+
+
+def _draw(logits_V: Tensor, text: Sequence[int], how: Sampling, generator: torch.Generator) -> int:
+    if how.repetition_penalty != 1.0:
+        seen = torch.tensor(sorted(set(text)))
+        old = logits_V[seen]
+        changed = torch.where(old > 0, old / how.repetition_penalty, old * how.repetition_penalty)
+        logits_V = logits_V.index_put((seen,), changed)
+    if how.temperature == 0:
         return int(logits_V.argmax())
-    ordered, numbers = (logits_V / temperature).softmax(-1).sort(descending=True, stable=True)
+    ordered, numbers = (logits_V / how.temperature).softmax(-1).sort(descending=True, stable=True)
+    if how.top_k:
+        ordered = ordered.masked_fill(torch.arange(len(ordered)) >= how.top_k, 0.0)
+        ordered = ordered / ordered.sum()
     before = ordered.cumsum(-1) - ordered
-    ordered = ordered.masked_fill(before >= top_p, 0.0)
+    ordered = ordered.masked_fill((before >= how.top_p) | (ordered < how.min_p * ordered[0]), 0.0)
     return int(numbers[torch.multinomial(ordered, 1, generator=generator)])

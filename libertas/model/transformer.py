@@ -121,9 +121,9 @@ class Model(nn.Module):
             assert isinstance(block, Block), type(block)
             yield block
 
-    def new_cache(self, batch: int) -> Cache:
-        """An empty cache of keys and values for `batch` sequences."""
-        return [KeyValues(batch, self.config) for _ in self.blocks]
+    def new_cache(self) -> Cache:
+        """An empty cache of keys and values, for as many sequences as the first tokens have."""
+        return [KeyValues(self.config, self.config.window_of(layer)) for layer in range(self.config.layers)]
 
     def parameter_count(self) -> int:
         """Trainable numbers; the tied embedding counts once."""

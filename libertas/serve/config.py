@@ -22,6 +22,12 @@ class GenerateConfig:
     """Randomness: 0 always takes the likeliest token, 1 samples from the model's own distribution."""
     top_p: float = 0.95
     """Sample among the likeliest tokens that together have this probability (Holtzman et al. 2020)."""
+    top_k: int = 0
+    """Sample among so many of the likeliest tokens (Fan et al. 2018); 0 for all."""
+    min_p: float = 0.0
+    """Leave out tokens less likely than this share of the likeliest one's probability (Nguyen et al. 2024)."""
+    repetition_penalty: float = 1.0
+    """Make tokens that stand in the text already less likely by this factor (Keskar et al. 2019); 1 for none."""
     seed: int = 0
     """Equal seeds give equal texts."""
 
@@ -33,6 +39,12 @@ class GenerateConfig:
             raise UsageError(f"temperature is {self.temperature}; expected 0 or more, such as 0.8")
         if not 0 < self.top_p <= 1:
             raise UsageError(f"top_p is {self.top_p}; expected above 0 and at most 1")
+        if self.top_k < 0:
+            raise UsageError(f"top_k is {self.top_k}; expected 1 or more tokens, or 0 for all")
+        if not 0 <= self.min_p <= 1:
+            raise UsageError(f"min_p is {self.min_p}; expected a share from 0 to 1")
+        if not 0 < self.repetition_penalty < float("inf"):
+            raise UsageError(f"repetition_penalty is {self.repetition_penalty}; expected above 0; 1 for none")
         if not -(2**63) <= self.seed < 2**63:
             raise UsageError(f"seed is {self.seed}; expected a whole number from -2^63 to 2^63 - 1, such as 0")
         if any("\ud800" <= character <= "\udfff" for character in self.prompt):

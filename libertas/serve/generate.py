@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from rich.text import Text
 
 from libertas.lineage.artifact import Draft, write_json
-from libertas.model.sample import sample
+from libertas.model.sample import Sampling, sample
 from libertas.serve.config import GenerateConfig
 from libertas.terminal import printable, progress
 from libertas.tokenize.bpe import END_OF_TEXT
@@ -51,15 +51,16 @@ def _record(config: GenerateConfig, loaded: checkpoint.Checkpoint) -> dict[str, 
     assert end_of_text is not None, f"a tokenizer without {END_OF_TEXT} was loaded"
     prompt: list[int] = tokenizer.encode(config.prompt, add_special_tokens=False).ids
     with _one_thread():
-        added, scores = sample(
-            loaded.model,
-            prompt or [end_of_text],
-            config.tokens,
+        how = Sampling(
+            repetition_penalty=config.repetition_penalty,
             temperature=config.temperature,
+            top_k=config.top_k,
             top_p=config.top_p,
+            min_p=config.min_p,
             seed=config.seed,
-            stop=end_of_text,
         )
+        (found,) = sample(loaded.model, [prompt or [end_of_text]], config.tokens, how, end=end_of_text)
+    added = found.tokens
     whole = text_of(tokenizer, prompt + added)
     prompt_end = whole.offsets[len(prompt) - 1][1] if prompt else 0
     return {
@@ -67,16 +68,11 @@ def _record(config: GenerateConfig, loaded: checkpoint.Checkpoint) -> dict[str, 
         "text": whole.text[prompt_end:],
         "prompt_token_ids": prompt,
         "token_ids": added,
-        "log_probabilities": scores,
-        "ended": len(added) < config.tokens,
+        "log_probabilities": found.log_probabilities,
+        "ended": found.ended,
         "step": loaded.step,
         "weights": loaded.weights_hash,
-        "settings": {
-            "tokens": config.tokens,
-            "temperature": config.temperature,
-            "top_p": config.top_p,
-            "seed": config.seed,
-        },
+        "settings": {"tokens": config.tokens, **asdict(how)},
     }
 
 

@@ -49,7 +49,7 @@ def test_logits_are_theirs_beyond_the_local_window_with_padding_and_with_a_cache
     expected = theirs(tokens).logits
     assert far_apart(ours(tokens), expected) < TOLERANCE
 
-    cache = ours.new_cache(2)
+    cache = ours.new_cache()
     steps = [ours(part, cache) for part in tokens.split([17, 1, 1, 21], dim=1)]
     assert far_apart(torch.cat(steps, dim=1), expected) < TOLERANCE
 
@@ -76,7 +76,7 @@ def test_greedy_texts_are_theirs(pair: Any) -> None:
         prompt = some_tokens(1, 9, seed)
         settings = {"max_new_tokens": 24, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
         expected = theirs.generate(prompt, attention_mask=torch.ones_like(prompt), **settings)[0].tolist()
-        cache, unread, found = ours.new_cache(1), prompt, prompt[0].tolist()
+        cache, unread, found = ours.new_cache(), prompt, prompt[0].tolist()
         for _ in range(24):
             token = int(ours(unread, cache)[0, -1].argmax())
             found.append(token)
