@@ -14,12 +14,15 @@ from libertas.lineage.fingerprint import digest
 from libertas.lineage.manifest import named, read_manifest
 from libertas.lineage.walk import find_ancestor
 from libertas.model.config import ModelConfig
-from libertas.model.exchange.architectures import Architecture
+from libertas.model.exchange.architectures import GPT_NEOX, Architecture
 from libertas.model.exchange.config import ExportConfig, ImportConfig
 from libertas.model.exchange.layout import to_ours, to_theirs
 from libertas.model.exchange.names import TensorMatch, matches, spelled, their_shape
+from libertas.model.exchange.neox import NeoxParts, file_name, write_parts
 from libertas.model.exchange.settings import architecture_of, read_settings, write_settings
 from libertas.model.exchange.store import INDEX, SINGLE, TensorFact, TensorFiles, sharded, write_tensors
+from libertas.model.sizes import named_size
+from libertas.terminal import say
 
 CONFIG, SHAPE, TOKENIZER, SPECIAL = "config.json", "model.json", "tokenizer.json", "special.json"
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -34,10 +37,10 @@ def import_model(config: ImportConfig) -> Path:
         UsageError: the folder lacks something, the architecture or a key of `config.json` is not known, a tensor is
             missing, too many, of another shape, or holds NaN. Nothing is ever drawn anew.
     """
-    record = _read_json(config.folder / CONFIG, "a folder as `save_pretrained` writes it")
-    architecture, shape = read_settings(record, str(config.folder / CONFIG))
-    opened = TensorFiles(config.folder)
-    sources = [config.folder / CONFIG, *opened.files]
+    record, architecture, shape = _described(config)
+    opened = NeoxParts(config.folder, shape) if config.like else TensorFiles(config.folder)
+    said = [] if config.like else [config.folder / CONFIG]
+    sources = [*said, *opened.files]
     tokenizer = config.folder / TOKENIZER
     if tokenizer.exists():
         _require_fitting(tokenizer, shape)
@@ -64,16 +67,36 @@ def import_model(config: ImportConfig) -> Path:
         if tokenizer.exists():
             write_durably(folder / TOKENIZER, tokenizer.read_bytes())
         draft.counts = {
+            **({"norms_apart": opened.apart} if isinstance(opened, NeoxParts) else {}),
             "step": 0,
             "parameters": sum(_numbers(f.shape) for f in facts.values()),
             "architecture": architecture.name,
             "weights": digest("".join(f"{n} {h}\n" for n, h in sorted(hashes.items())).encode()),
         }
+    if isinstance(opened, NeoxParts) and opened.apart:
+        name, most = max(opened.apart.items(), key=lambda item: item[1])
+        say(
+            f"{len(opened.apart)} norms differ between the {len(opened.parts)} parts, by up to {most:.3g} ({name}); "
+            "their means were taken, so the merged model is an approximation"
+        )
     return config.out
 
 
+def _described(config: ImportConfig) -> tuple[dict[str, Any], Architecture, ModelConfig]:
+    """What the folder says of itself, or the named size that it is said to be."""
+    if not config.like:
+        if (config.folder / file_name(0, 0)).exists():
+            raise UsageError(f"{config.folder} has GPT-NeoX's files, which do not say their size; name it with --like")
+        record = _read_json(config.folder / CONFIG, "a folder as `save_pretrained` writes it")
+        return record, *read_settings(record, str(config.folder / CONFIG))
+    shape = named_size(config.like)
+    if architecture_of(shape) is not GPT_NEOX:
+        raise UsageError(f"like is {config.like}, which is no GPT-NeoX; expected a size such as pythia-70m")
+    return {}, GPT_NEOX, shape
+
+
 def _facts_of_ours(
-    files: TensorFiles, wanted: Mapping[str, TensorMatch], architecture: Architecture, shape: ModelConfig
+    files: TensorFiles | NeoxParts, wanted: Mapping[str, TensorMatch], architecture: Architecture, shape: ModelConfig
 ) -> dict[str, TensorFact]:
     """What our tensors will be, once theirs are all there, of the right shape, and no others are."""
     place, present, used = str(files.folder), set(files.names()), set[str]()
@@ -162,6 +185,12 @@ def export_model(config: ExportConfig) -> Path:
             match = wanted[name]
             return to_theirs(match.layout, files.read(name), shape, len(match.theirs))[number]
 
+        draft.counts = {"parameters": sum(_numbers(f.shape) for f in facts.values()), "architecture": architecture.name}
+        if config.to == "neox":
+            if architecture is not GPT_NEOX:
+                raise UsageError(f"{source} is a {architecture.name}; expected GPT-NeoX's blocks for --to neox")
+            write_parts({name: theirs_of(name) for name in facts}, shape, folder, config.parts)
+            return config.out
         groups = list(sharded(facts, config.shard_bytes))
         for number, group in enumerate(groups, start=1):
             write_tensors(folder / _file_name(number, len(groups)), group, theirs_of)
@@ -177,7 +206,6 @@ def export_model(config: ExportConfig) -> Path:
         if tokenizer is not None:
             write_durably(folder / TOKENIZER, tokenizer.read_bytes())
             write_json(folder / "tokenizer_config.json", _tokenizer_settings(tokenizer, special, shape))
-        draft.counts = {"parameters": sum(_numbers(f.shape) for f in facts.values()), "architecture": architecture.name}
     return config.out
 
 
