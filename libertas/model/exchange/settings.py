@@ -21,7 +21,7 @@ ACTIVATION_NAMES = {
 """Their names of activations -> ours; the first of several is the one that is written."""
 
 _WITHOUT_EFFECT = """
-_name_or_path architectures model_type transformers_version torch_dtype dtype tokenizer_class use_cache
+architectures model_type transformers_version torch_dtype dtype tokenizer_class use_cache
 bos_token_id eos_token_id pad_token_id sep_token_id unk_token_id initializer_range is_decoder is_encoder_decoder
 gradient_checkpointing output_attentions output_hidden_states return_dict return_dict_in_generate
 task_specific_params id2label label2id problem_type chunk_size_feed_forward classifier_dropout attention_dropout
@@ -92,7 +92,7 @@ def read_settings(record: Mapping[str, Any], place: str) -> tuple[Architecture, 
     given = _with_rotary_keys(record, place)
     known = {*architecture.settings, *architecture.only, *WITHOUT_EFFECT}
     for key in given:
-        if key not in known:
+        if key not in known and not key.startswith("_"):
             raise UsageError(f"{place}: {name} has no key {key!r} that is known here; it may change what is computed")
     for key, only in architecture.only.items():
         if given.get(key, only) != only:
