@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from libertas.model.config import ModelConfig
+from libertas.model.linear_attention import Sums, attend_linearly
 from libertas.model.norm import RmsNorm
 from libertas.model.positions import Turns, slopes, turned
 
@@ -23,6 +24,8 @@ class KeyValues:
         self.context, self.window = config.context, window
         self.length = 0
         """Tokens seen."""
+        self.sums: Sums | None = None
+        """What a linear layer keeps instead."""
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
 
@@ -149,7 +152,7 @@ class Attention(nn.Module):
         """Build for a layer, whose number decides the kind of attention."""
         super().__init__()
         self.config = config
-        self.window = config.window_of(layer)
+        self.window, self.linear = config.window_of(layer), config.kind_of(layer) == "linear"
         heads, groups, key_width = config.heads, config.groups, config.key_width
         self.widths = (heads * key_width, groups * key_width, groups * key_width)
         self.qkv = nn.Linear(config.width, sum(self.widths), bias=config.qkv_bias)
@@ -175,13 +178,18 @@ class Attention(nn.Module):
             q, k = self.norms[0](q), self.norms[1](k)
         if setting.turns is not None:
             q, k = (turned(part, setting.turns, c.rotary_pairs) for part in (q, k))
-        if cache is not None:
+        if cache is not None and not self.linear:
             k, v = cache.extend(k, v)
         if c.groups != c.heads:
             k, v = (part.repeat_interleave(c.heads // c.groups, dim=1) for part in (k, v))
         documents = setting.documents
         if documents is not None:
             documents = documents[:, -k.shape[2] :]  # a local layer has forgotten the earlier ones
-        mixed_BHTK = attend(q, k, v, self.window, c.scale, documents, self.fall)
+        if self.linear:
+            mixed_BHTK, sums = attend_linearly(q, k, v, cache.sums if cache else None, documents)
+            if cache is not None:
+                cache.sums, cache.length = sums, cache.length + x.shape[1]
+        else:
+            mixed_BHTK = attend(q, k, v, self.window, c.scale, documents, self.fall)
         out: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
         return out

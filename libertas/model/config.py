@@ -15,7 +15,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "initialization": ("neo", "gpt2", "neox"),
 }
 """What the fields of `ModelConfig` that name something may say."""
-ATTENTION_KINDS = ("global", "local")
+ATTENTION_KINDS = ("global", "local", "linear")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,8 @@ class ModelConfig:
     head_width: int | None = None
     """Width of a head; None: width / heads."""
     attention: tuple[str, ...] = ("global", "local")
-    """Kinds of attention, repeated over the layers; GPT-Neo alternates, global first."""
+    """Kinds of attention, repeated over the layers: `global`, `local` (a window), `linear` (sums instead of a table;
+    Shen et al. 2018). GPT-Neo alternates global and local, global first."""
     window: int = 256
     """Positions a local layer sees, the current one included (GPT-Neo: 256)."""
     attention_scale: float | None = 1.0
@@ -69,6 +70,10 @@ class ModelConfig:
     """`gelu` (by the error function), `gelu_tanh` (GPT-2's approximation), `relu2` (So et al. 2021), `silu`."""
     gated: bool = False
     """Whether the activation multiplies a second projection (Shazeer 2020); with `silu` this is SwiGLU."""
+    experts: int = 0
+    """Feed-forward parts in a layer, of which each token is read by a few (Shazeer et al. 2017); 0 for one of all."""
+    experts_per_token: int = 2
+    """How many experts read a token."""
     qkv_bias: bool = False
     """Whether queries, keys and values have biases."""
     out_bias: bool = True
@@ -96,7 +101,14 @@ class ModelConfig:
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} is {getattr(self, name)!r}; {nearest(getattr(self, name), known)}")
         if set(self.attention) - set(ATTENTION_KINDS) or not self.attention:
-            raise UsageError(f"attention is {self.attention}; expected a pattern of {' and '.join(ATTENTION_KINDS)}")
+            raise UsageError(f"attention is {self.attention}; expected a pattern of {', '.join(ATTENTION_KINDS)}")
+        if "linear" in self.attention and self.positions == "alibi":
+            raise UsageError("positions is 'alibi', which is added to a table that linear attention does not have")
+        if self.experts and (self.feed_forward_bias or not 1 <= self.experts_per_token <= self.experts):
+            raise UsageError(
+                f"experts is {self.experts} with {self.experts_per_token} per token; expected at least as many, and "
+                "feed_forward_bias = false"
+            )
         if self.positions == "rotary" and (self.rotary_width < 2 or self.rotary_width % 2):
             raise UsageError(
                 f"rotary_share is {self.rotary_share}, which turns {self.rotary_width} of {self.key_width} numbers of "

@@ -9,18 +9,23 @@ def forward_flops_per_token(config: ModelConfig, length: int) -> dict[str, float
     """Floating-point operations of one token's forward pass by operation, averaged over a sequence of `length`.
 
     A matrix multiplication of m x n weights costs 2mn per token. Attention is counted as causal: query t meets t keys,
-    or `window` in local layers. Norms, activations and the embedding look-up are left out (below 1 %).
+    or `window` in local layers; in linear ones the sums are counted, as much as K keys. Of experts, those that read the
+    token are counted. Norms, activations and the embedding look-up are left out (below 1 %).
     """
     layers, width, inner = config.layers, config.width, config.heads * config.key_width
-    keys = 0.0
+    keys, read = 0.0, config.experts_per_token if config.experts else 0
     for layer in range(layers):
+        if config.kind_of(layer) == "linear":  # a key times a value, and a query times the sum of these
+            keys += config.key_width
+            continue
         reach = min(config.window_of(layer) or length, length)
         keys += (reach * (reach + 1) / 2 + (length - reach) * reach) / length
     return {
         "query, key, value": layers * 2 * width * (inner + 2 * config.groups * config.key_width),
         "scores and mixing": 2 * 2 * inner * keys,
         "attention output": layers * 2 * inner * width,
-        "feed-forward": layers * 2 * (2 + config.gated) * width * config.hidden_width,
+        "feed-forward": layers * 2 * (2 + config.gated) * width * config.hidden_width * max(read, 1),
+        **({"router": layers * 2 * width * config.experts} if read else {}),
         "logits": 2 * width * config.vocabulary,
     }
 
@@ -34,7 +39,8 @@ def parameters(config: ModelConfig) -> dict[str, int]:
     attention = width * (inner + both) + inner * width + (inner + both) * config.qkv_bias + width * config.out_bias
     attention += 2 * config.key_width * config.query_key_norm
     up = (1 + config.gated) * hidden
-    feed_forward = width * (up + hidden) + (up + width) * config.feed_forward_bias
+    feed_forward = (width * (up + hidden) + (up + width) * config.feed_forward_bias) * max(config.experts, 1)
+    feed_forward += width * config.experts
     return {
         "embedding": config.vocabulary * width,
         "positions": config.context * width if config.positions == "learned" else 0,
@@ -47,7 +53,7 @@ def parameters(config: ModelConfig) -> dict[str, int]:
 
 def cache_bytes_per_token(config: ModelConfig, bytes_per_number: int = 2) -> int:
     """Bytes of keys and values that one more token of one sequence takes, in global layers beyond any window."""
-    global_layers = sum(config.window_of(layer) is None for layer in range(config.layers))
+    global_layers = sum(config.kind_of(layer) == "global" for layer in range(config.layers))
     return global_layers * 2 * config.groups * config.key_width * bytes_per_number
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from libertas.model.config import ModelConfig
+from libertas.model.experts import Experts
 
 if TYPE_CHECKING:
     from libertas.model.transformer import Model
@@ -43,8 +44,14 @@ def initialize(model: "Model", config: ModelConfig, seed: int) -> None:
         normal(keys, inner["in"])
         normal(values, inner["in"])
         normal(block.attention.out.weight, inner["attention out"])
-        normal(block.feed_forward.up.weight, inner["in"])
-        normal(block.feed_forward.down.weight, inner["feed-forward out"])
+        part = block.feed_forward
+        if isinstance(part, Experts):
+            normal(part.router.weight, inner["in"])
+            normal(part.up, inner["in"])
+            normal(part.down, inner["feed-forward out"])
+        else:
+            normal(part.up.weight, inner["in"])
+            normal(part.down.weight, inner["feed-forward out"])
     if model.logits is not None:
         normal(model.logits.weight, outer)
 

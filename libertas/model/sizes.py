@@ -119,6 +119,8 @@ SIZES: dict[str, ModelConfig] = {
     "tiny": ModelConfig(vocabulary=512, width=32, layers=2, heads=2, context=64, window=16),
     "tiny-neox": replace(_neox(512, 2, 32, 2), context=64, rotary_share=0.5),
     "tiny-modern": modern(2, 64, 4, vocabulary=512, context=64),
+    "tiny-experts": replace(modern(2, 64, 4, vocabulary=512, context=64), hidden=64, experts=4, experts_per_token=2),
+    "tiny-linear": replace(_neo(2, 32, 2), vocabulary=512, context=64, attention=("global", "linear")),
     # The demo: enough tokens in three minutes on two cores. Four layers and six reach the same loss per token here,
     # and four read 1.4 times as many tokens a second (LOG.md, 2026-11-21).
     "neo-1m": ModelConfig(vocabulary=4096, width=128, layers=4, heads=4, context=256, window=64),

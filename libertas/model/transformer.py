@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from libertas.model.attention import PLAIN, Attention, KeyValues, Setting
 from libertas.model.config import ModelConfig
+from libertas.model.experts import BALANCE_WEIGHT, Z_WEIGHT, Experts, Routing
 from libertas.model.feed_forward import FeedForward
 from libertas.model.initialize import initialize
 from libertas.model.norm import norm_of
@@ -28,7 +29,7 @@ class Block(nn.Module):
         self.attention = Attention(config, layer)
         # GPT-NeoX has two norms where one was meant, "due to a bug" that was kept (its code); GPT-J has one.
         self.norm_feed_forward = None if config.residual == "parallel, one norm" else norm_of(config)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward: FeedForward | Experts = Experts(config) if config.experts else FeedForward(config)
 
     def forward(
         self, x: Float[Tensor, "batch time width"], cache: KeyValues | None = None, setting: Setting = PLAIN
@@ -120,6 +121,18 @@ class Model(nn.Module):
         for block in self.blocks:
             assert isinstance(block, Block), type(block)
             yield block
+
+    def routings(self) -> list[Routing]:
+        """How the routers of a mixture of experts shared out the last forward pass, layer by layer; else empty."""
+        parts = (block.feed_forward for block in self.each_block())
+        return [part.routing for part in parts if isinstance(part, Experts) and part.routing is not None]
+
+    def router_loss(self) -> Tensor | None:
+        """What training adds for the routers of a mixture of experts, mean over the layers; None without one."""
+        found = self.routings()
+        if not found:
+            return None
+        return torch.stack([BALANCE_WEIGHT * r.balance + Z_WEIGHT * r.z for r in found]).mean()
 
     def new_cache(self) -> Cache:
         """An empty cache of keys and values, for as many sequences as the first tokens have."""

@@ -132,6 +132,9 @@ def _optimize(config: TrainConfig, store: TokenStore, shape: ModelConfig, order:
                 "tokens_per_second": tokens_per_step / seconds,
                 "mfu": flops_per_step / seconds / peak,
             }
+            if routings := model.routings():
+                row["router_balance"] = sum(float(r.balance.detach()) for r in routings) / len(routings)
+                row["router_busiest"] = max(float(r.shares.max()) for r in routings)
             if validation.bytes and (step % config.validate_every == 0 or step == config.steps):
                 row["validation_bits_per_byte"] = validation.bits_per_byte(model)
             journal.write(row)
@@ -161,7 +164,8 @@ def _step(
     targets = batch[:, 1:].numel()
     for part in torch.split(batch, config.micro_batch):
         loss = model.loss(part[:, :-1], part[:, 1:]).sum() / targets  # global token count: accumulation changes nothing
-        torch.autograd.backward(loss)
+        extra = model.router_loss()
+        torch.autograd.backward(loss if extra is None else loss + extra * (part[:, 1:].numel() / targets))
         total += float(loss.detach())
     norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip))
     for optimizer in optimizers.values():

@@ -35,7 +35,7 @@ class Muon(torch.optim.Optimizer):
     """Nesterov momentum, orthogonalized, scaled by sqrt(max(1, rows / columns)), with decoupled weight decay."""
 
     def __init__(self, matrices: Iterable[Tensor], weight_decay: float, momentum: float = 0.95) -> None:
-        """Optimize 2-D parameters; the learning rate is set before each step by the training loop."""
+        """Optimize matrices and stacks of them (experts); the training loop sets the learning rate before each step."""
         super().__init__(matrices, {"lr": 0.0, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
@@ -48,8 +48,9 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     by_shape[parameter.shape].append(parameter)
             for shape, parameters in by_shape.items():
-                updates = orthogonalized(torch.stack([self._momentum(p, group["momentum"]) for p in parameters]))
-                scale = max(1.0, shape[0] / shape[1]) ** 0.5
+                moving = torch.stack([self._momentum(p, group["momentum"]) for p in parameters])
+                updates = orthogonalized(moving.flatten(0, -3)).view_as(moving)
+                scale = max(1.0, shape[-2] / shape[-1]) ** 0.5
                 for parameter, update in zip(parameters, updates, strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     parameter.add_(update, alpha=-group["lr"] * scale)

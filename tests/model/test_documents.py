@@ -30,6 +30,20 @@ def test_a_document_in_a_row_of_several_is_read_as_if_it_were_alone(positions: s
     assert torch.isfinite(gradient).all()
 
 
+def test_linear_layers_are_cached_and_keep_documents_apart() -> None:
+    model = Model(replace(SHAPE, attention=("global", "linear", "local")), seed=2).eval()
+    tokens = torch.randint(0, 31, (2, 30), generator=torch.Generator().manual_seed(0))
+    documents = (torch.arange(30) // 13)[None].expand(2, -1)
+    with torch.no_grad():
+        whole = model(tokens, documents=documents)
+        cache, start, steps = model.new_cache(), 0, []
+        for part in tokens.split([11, 1, 1, 17], dim=1):
+            start += part.shape[1]
+            steps.append(model(part, cache, documents[:, :start]))
+        assert torch.allclose(torch.cat(steps, dim=1), whole, atol=1e-5)
+        assert torch.allclose(whole[:, 13:26], model(tokens[:, 13:26]), atol=1e-5)
+
+
 def test_alibi_falls_by_the_published_slopes() -> None:
     assert slopes(8).tolist() == [2.0**-h for h in range(1, 9)]
     assert slopes(6).tolist() == pytest.approx([2**-2, 2**-4, 2**-6, 2**-8, 2**-1, 2**-3])

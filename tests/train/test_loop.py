@@ -76,6 +76,19 @@ def test_the_loss_falls_and_everything_a_run_promises_is_there(uninterrupted: Pa
     assert [p.name for p in (uninterrupted / "resume").iterdir()] == ["step-00000040"]
 
 
+@pytest.mark.parametrize("model", ["tiny-neox", "tiny-modern", "tiny-linear", "tiny-experts"])
+def test_every_kind_of_model_learns_and_a_router_tells_how_it_shares_out(
+    model: str, tokens: Path, tmp_path: Path
+) -> None:
+    train(TrainConfig(tokens=tokens, out=tmp_path / "run", **{**SETTINGS, "model": model}))
+    rows = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert rows[-1]["loss"] < rows[0]["loss"] - 0.3
+    assert ("router_balance" in rows[-1]) == (model == "tiny-experts")
+    if model == "tiny-experts":
+        assert 0.9 < rows[-1]["router_balance"] < 2.0
+        assert 0.25 <= rows[-1]["router_busiest"] < 0.6
+
+
 def test_micro_batches_change_nothing_but_rounding(tokens: Path, uninterrupted: Path, tmp_path: Path) -> None:
     train(TrainConfig(tokens=tokens, out=tmp_path / "run", **{**SETTINGS, "micro_batch": 1}))
     ours, theirs = (checkpoint.load_checkpoint(p).model.state_dict() for p in (tmp_path / "run", uninterrupted))

@@ -73,6 +73,19 @@ def test_muon_moves_as_torchs_own_does_up_to_its_bfloat16(shape: tuple[int, int]
     torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
 
 
+def test_muon_moves_each_expert_of_a_stack_as_a_matrix_of_its_own() -> None:
+    values, gradient = torch.randn(3, 8, 4), torch.randn(3, 8, 4)
+    stack = values.clone().requires_grad_()
+    matrices = [v.clone().requires_grad_() for v in values]
+    stack.grad = gradient.clone()
+    for matrix, part in zip(matrices, gradient, strict=True):
+        matrix.grad = part.clone()
+    for optimizer in (Muon([stack], weight_decay=0.1), Muon(matrices, weight_decay=0.1)):
+        optimizer.param_groups[0]["lr"] = 0.02
+        optimizer.step()
+    assert torch.allclose(stack, torch.stack(matrices), atol=1e-6)
+
+
 def test_muon_takes_the_matrices_inside_the_blocks_and_adamw_the_rest() -> None:
     model = Model(SHAPE)
     optimizers = make_optimizers(model, config())
