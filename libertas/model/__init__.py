@@ -1,1 +1,1 @@
-"""A decoder-only transformer, its sizes, its cost, and its exchange with other formats."""
+"""One readable transformer for many published ones: its shape, its sizes, its cost, and how it continues a text."""

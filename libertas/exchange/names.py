@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from libertas.errors import UsageError
+from libertas.exchange.architectures import Architecture
+from libertas.exchange.layout import JOINED, TRANSPOSED
 from libertas.model.config import ModelConfig
-from libertas.model.exchange.architectures import Architecture
-from libertas.model.exchange.layout import JOINED, TRANSPOSED
 from libertas.model.transformer import Model
 
 OUTPUTS = ("lm_head", "embed_out")

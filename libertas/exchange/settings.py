@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from libertas.errors import UsageError
+from libertas.exchange.architectures import ARCHITECTURES, Architecture
 from libertas.model.config import ModelConfig
-from libertas.model.exchange.architectures import ARCHITECTURES, Architecture
 from libertas.spelling import nearest
 
 ACTIVATION_NAMES = {

@@ -12,9 +12,9 @@ transformers = pytest.importorskip("transformers")
 from published import SETTINGS, published  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
+from libertas.exchange.config import ExportConfig, ImportConfig  # noqa: E402
+from libertas.exchange.folder import export_model, import_model  # noqa: E402
 from libertas.model.config import ModelConfig  # noqa: E402
-from libertas.model.exchange.config import ExportConfig, ImportConfig  # noqa: E402
-from libertas.model.exchange.folder import export_model, import_model  # noqa: E402
 from libertas.model.transformer import Model  # noqa: E402
 
 TOLERANCE = 1e-5

@@ -15,8 +15,8 @@ from published import published  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from libertas.errors import UsageError  # noqa: E402
-from libertas.model.exchange.config import ExportConfig, ImportConfig  # noqa: E402
-from libertas.model.exchange.folder import export_model, import_model  # noqa: E402
+from libertas.exchange.config import ExportConfig, ImportConfig  # noqa: E402
+from libertas.exchange.folder import export_model, import_model  # noqa: E402
 
 
 @pytest.fixture

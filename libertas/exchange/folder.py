@@ -9,18 +9,18 @@ from tokenizers import Tokenizer
 from torch import Tensor, uint8
 
 from libertas.errors import UsageError
+from libertas.exchange.architectures import GPT_NEOX, Architecture
+from libertas.exchange.config import ExportConfig, ImportConfig
+from libertas.exchange.layout import to_ours, to_theirs
+from libertas.exchange.names import TensorMatch, matches, spelled, their_shape
+from libertas.exchange.neox import NeoxParts, file_name, write_parts
+from libertas.exchange.settings import architecture_of, read_settings, write_settings
+from libertas.exchange.store import INDEX, SINGLE, TensorFact, TensorFiles, sharded, write_tensors
 from libertas.lineage.artifact import Draft, write_durably, write_json
 from libertas.lineage.fingerprint import digest
 from libertas.lineage.manifest import named, read_manifest
 from libertas.lineage.walk import find_ancestor
 from libertas.model.config import ModelConfig
-from libertas.model.exchange.architectures import GPT_NEOX, Architecture
-from libertas.model.exchange.config import ExportConfig, ImportConfig
-from libertas.model.exchange.layout import to_ours, to_theirs
-from libertas.model.exchange.names import TensorMatch, matches, spelled, their_shape
-from libertas.model.exchange.neox import NeoxParts, file_name, write_parts
-from libertas.model.exchange.settings import architecture_of, read_settings, write_settings
-from libertas.model.exchange.store import INDEX, SINGLE, TensorFact, TensorFiles, sharded, write_tensors
 from libertas.model.sizes import named_size
 from libertas.terminal import say
 

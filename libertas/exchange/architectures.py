@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from libertas.exchange.layout import JOINED, PER_HEAD, SAME, TRANSPOSED
 from libertas.model.config import ModelConfig
-from libertas.model.exchange.layout import JOINED, PER_HEAD, SAME, TRANSPOSED
 from libertas.model.sizes import SIZES
 
 Names = tuple[tuple[str, ...], str]

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from libertas.errors import UsageError
+from libertas.exchange import folder as exchange
+from libertas.exchange.config import ExportConfig, ImportConfig
+from libertas.exchange.neox import file_name, padded_vocabulary, unmerged_count
 from libertas.lineage.manifest import read_manifest
 from libertas.model.config import ModelConfig
-from libertas.model.exchange import folder as exchange
-from libertas.model.exchange.config import ExportConfig, ImportConfig
-from libertas.model.exchange.neox import file_name, padded_vocabulary, unmerged_count
 from libertas.model.sizes import SIZES
 from libertas.model.transformer import Model
 
