@@ -85,6 +85,7 @@ def attend(
     scale: float = 1.0,
     documents: Int[Tensor, "batch keys"] | None = None,
     fall: Float[Tensor, " heads"] | None = None,
+    sinks: Float[Tensor, " heads"] | None = None,
 ) -> Float[Tensor, "batch heads queries k"]:
     """Mix the values of the keys that each query may see.
 
@@ -96,9 +97,18 @@ def attend(
         scale: factor on the products of queries and keys.
         documents: number of each key's document; None where all are of one.
         fall: how much a head's logits fall with each position of distance (ALiBi); None for not at all.
+        sinks: logit of each head that stands for no token and has no value; None for none.
     """
     queries, keys = q.shape[2], k.shape[2]
     local = window is not None and window < keys
+    if sinks is not None:
+        mask = _mask(queries, keys, window, documents, fall)
+        logits = mask if mask.is_floating_point() else torch.zeros(mask.shape).masked_fill(~mask, -torch.inf)
+        shape = (max(logits.shape[0], 1), len(sinks), queries)
+        sink = sinks[None, :, None].expand(shape)
+        mask = torch.cat([sink[..., None], logits.to(q).expand(*shape, keys)], dim=-1)
+        k, v = (F.pad(part, (0, 0, 1, 0)) for part in (k, v))  # the key of nothing, whose product is 0
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
     if documents is not None or fall is not None:
         mask = _mask(queries, keys, window, documents, fall).to(q.device)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
@@ -160,6 +170,7 @@ class Attention(nn.Module):
         self.norms = (
             nn.ModuleList(RmsNorm(key_width, config.norm_epsilon) for _ in "qk") if config.query_key_norm else None
         )
+        self.sinks = nn.Parameter(torch.zeros(heads)) if config.sinks else None
         fall = slopes(heads) if config.positions == "alibi" else None
         self.register_buffer("fall", fall, persistent=False)
 
@@ -190,6 +201,6 @@ class Attention(nn.Module):
             if cache is not None:
                 cache.sums, cache.length = sums, cache.length + x.shape[1]
         else:
-            mixed_BHTK = attend(q, k, v, self.window, c.scale, documents, self.fall)
+            mixed_BHTK = attend(q, k, v, self.window, c.scale, documents, self.fall, self.sinks)
         out: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
         return out

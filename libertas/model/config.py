@@ -7,7 +7,7 @@ from libertas.errors import UsageError
 from libertas.spelling import nearest
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "positions": ("learned", "rotary", "alibi", "sinusoidal", "none"),
+    "positions": ("learned", "axial", "rotary", "alibi", "sinusoidal", "none"),
     "rotary_pairs": ("halves", "neighbours"),
     "norm": ("layer", "rms"),
     "residual": ("sequential", "parallel", "parallel, one norm"),
@@ -15,6 +15,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "initialization": ("neo", "gpt2", "neox"),
 }
 """What the fields of `ModelConfig` that name something may say."""
+SIZES_OF_A_MODEL = ("vocabulary", "width", "layers", "heads", "context")
+"""Fields without which there is no model."""
 ATTENTION_KINDS = ("global", "local", "linear")
 
 
@@ -45,10 +47,16 @@ class ModelConfig:
     attention_scale: float | None = 1.0
     """Factor on the products of queries and keys; None: 1 / sqrt(head width). GPT-Neo has none: it folds the division
     into how queries are drawn."""
+    sinks: bool = False
+    """Whether each head has a learned logit in its softmax that stands for no token, so that it may attend to nothing
+    (OpenAI 2025, gpt-oss)."""
     query_key_norm: bool = False
     """Whether queries and keys are RMS-normalized in each head, with a weight (Henry et al. 2020)."""
     positions: str = "learned"
-    """`learned`, `rotary` (Su et al. 2021), `alibi` (Press et al. 2022), `sinusoidal` (Vaswani et al. 2017), `none`."""
+    """`learned`, `axial` (a vector for the row of `axial_columns` positions that a token stands in, and one for its
+    column; GPT-Neo), `rotary` (Su et al. 2021), `alibi` (Press et al. 2022), `sinusoidal` (Vaswani et al. 2017), `none`."""
+    axial_columns: int = 32
+    """Positions in a row of axial positions."""
     rotary_share: float = 1.0
     """Share of each head that rotary positions turn, from its start (GPT-NeoX-20B: 0.25)."""
     rotary_base: float = 10_000.0
@@ -90,7 +98,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not fit together."""
-        for name in ("vocabulary", "width", "layers", "heads", "context", "window", "key_width", "hidden_width"):
+        for name in (*SIZES_OF_A_MODEL, "window", "axial_columns", "key_width", "hidden_width"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; expected 1 or more")
         if self.head_width is None and self.width % self.heads:
@@ -163,7 +171,7 @@ class ModelConfig:
         for key in record:
             if key not in known:
                 raise UsageError(f"a model has no setting {key!r}; {nearest(key, known)}")
-        for key in ("vocabulary", "width", "layers", "heads", "context"):
+        for key in SIZES_OF_A_MODEL:
             if key not in record:
                 raise UsageError(f"the shape of a model lacks {key}; expected a whole number")
         return ModelConfig(**{**record, "attention": tuple(record.get("attention", ("global", "local")))})

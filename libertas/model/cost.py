@@ -30,6 +30,13 @@ def forward_flops_per_token(config: ModelConfig, length: int) -> dict[str, float
     }
 
 
+def position_rows(config: ModelConfig) -> int:
+    """Vectors that a model learns for positions: one for each, or for each row and each column."""
+    if config.positions == "axial":
+        return -(-config.context // config.axial_columns) + config.axial_columns
+    return config.context if config.positions == "learned" else 0
+
+
 def parameters(config: ModelConfig) -> dict[str, int]:
     """Trainable numbers by part; a tied embedding counts once. They are counted, not allocated."""
     width, layers, hidden = config.width, config.layers, config.hidden_width
@@ -37,13 +44,13 @@ def parameters(config: ModelConfig) -> dict[str, int]:
     norm = width * (2 if config.norm == "layer" else 1)
     norms = 1 if config.residual == "parallel, one norm" else 2
     attention = width * (inner + both) + inner * width + (inner + both) * config.qkv_bias + width * config.out_bias
-    attention += 2 * config.key_width * config.query_key_norm
+    attention += 2 * config.key_width * config.query_key_norm + config.heads * config.sinks
     up = (1 + config.gated) * hidden
     feed_forward = (width * (up + hidden) + (up + width) * config.feed_forward_bias) * max(config.experts, 1)
     feed_forward += width * config.experts
     return {
         "embedding": config.vocabulary * width,
-        "positions": config.context * width if config.positions == "learned" else 0,
+        "positions": position_rows(config) * width,
         "attention": layers * attention,
         "feed-forward": layers * feed_forward,
         "norms": norm * (layers * norms + 1 + config.embedding_norm),

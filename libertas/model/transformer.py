@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from libertas.model.attention import PLAIN, Attention, KeyValues, Setting
 from libertas.model.config import ModelConfig
+from libertas.model.cost import position_rows
 from libertas.model.experts import BALANCE_WEIGHT, Z_WEIGHT, Experts, Routing
 from libertas.model.feed_forward import FeedForward
 from libertas.model.initialize import initialize
@@ -53,7 +54,7 @@ class Model(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.width)
-        self.positions = nn.Embedding(config.context, config.width) if config.positions == "learned" else None
+        self.positions = nn.Embedding(position_rows(config), config.width) if position_rows(config) else None
         self.embedding_norm = norm_of(config) if config.embedding_norm else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = norm_of(config)
@@ -80,7 +81,11 @@ class Model(nn.Module):
         if documents is not None:
             positions = _within_documents(documents)[:, start:]
         x = self.embedding(tokens)
-        if self.positions is not None:
+        if self.positions is not None and self.config.positions == "axial":
+            row = positions // self.config.axial_columns
+            column = positions % self.config.axial_columns - self.config.axial_columns  # from the end of the table
+            x = x + (self.positions(row) + self.positions.weight[column]) / 2
+        elif self.positions is not None:
             x = x + self.positions(positions)
         elif self.config.positions == "sinusoidal":
             x = x + waves(positions.flatten(), self.config.width).view(*positions.shape, -1)

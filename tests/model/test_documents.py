@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from libertas.model.attention import attend, visible
 from libertas.model.config import ModelConfig
 from libertas.model.positions import slopes
 from libertas.model.transformer import Model
@@ -12,7 +13,7 @@ from libertas.model.transformer import Model
 SHAPE = ModelConfig(vocabulary=31, width=32, layers=3, heads=4, context=64, window=5)
 
 
-@pytest.mark.parametrize("positions", ["learned", "rotary", "alibi", "sinusoidal", "none"])
+@pytest.mark.parametrize("positions", ["learned", "axial", "rotary", "alibi", "sinusoidal", "none"])
 @pytest.mark.parametrize("key_heads", [None, 2])
 def test_a_document_in_a_row_of_several_is_read_as_if_it_were_alone(positions: str, key_heads: int | None) -> None:
     model = Model(replace(SHAPE, positions=positions, key_heads=key_heads), seed=2).eval()
@@ -42,6 +43,36 @@ def test_linear_layers_are_cached_and_keep_documents_apart() -> None:
             steps.append(model(part, cache, documents[:, :start]))
         assert torch.allclose(torch.cat(steps, dim=1), whole, atol=1e-5)
         assert torch.allclose(whole[:, 13:26], model(tokens[:, 13:26]), atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize("documents", [None, torch.tensor([[0, 0, 0, 1, 1, 1, 1]])])
+def test_a_sink_takes_its_share_of_the_softmax_and_gives_nothing(
+    window: int | None, documents: torch.Tensor | None
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(1, 2, 7, 4, generator=generator) for _ in range(3))
+    sinks = torch.tensor([0.7, -1.2])
+    seen = visible(7, 7, window)
+    if documents is not None:
+        seen = seen & (documents[0, :, None] == documents[0, None, :])
+    weights = ((q @ k.transpose(-1, -2)) * 0.5).masked_fill(~seen, -torch.inf).exp()
+    expected = (weights @ v) / (weights.sum(-1) + sinks.exp()[:, None])[..., None]
+    assert torch.allclose(attend(q, k, v, window, 0.5, documents, None, sinks), expected, atol=1e-5)
+
+
+def test_an_axial_position_is_the_mean_of_its_row_and_its_column() -> None:
+    shape = replace(SHAPE, positions="axial", axial_columns=8, context=20)
+    model = Model(shape, seed=0)
+    assert model.positions is not None
+    table = model.positions.weight
+    assert len(table) == 3 + 8
+    seen = []
+    model.blocks[0].norm_attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model(torch.zeros(1, 20, dtype=torch.long))
+    added = seen[0][0] - model.embedding.weight[0]
+    assert torch.allclose(added[13], (table[1] + table[3 + 5]) / 2, atol=1e-6)
+    assert torch.allclose(added[7], (table[0] + table[3 + 7]) / 2, atol=1e-6)
 
 
 def test_alibi_falls_by_the_published_slopes() -> None:
