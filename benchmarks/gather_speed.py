@@ -6,7 +6,7 @@ All systems take turns on groups of ten pages, in one process on one core, in an
 that a slow second hits all of them. What counts is a system's time for a page: the median over the rounds (3), summed
 over the pages (200, spread evenly over the archive). All from the payload's bytes on is timed: decoding, parsing,
 extraction; peers that take text get it from `decode`, trafilatura its bytes as its own command line does. `load` says
-how busy the machine was at the start and at the end.
+how busy the machine was at the start and at the end, and `kernel` whether ours is compiled.
 Peers: `pip install trafilatura==2.3.1 lxml_html_clean readability-lxml jusText`.
 Prints one JSON line per system.
 """
@@ -29,6 +29,7 @@ from lxml import html as lxml_html
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
+from libertas.gather import kernel
 from libertas.gather.extract import HTML_TYPES, extract
 from libertas.gather.extracted import ReadMode
 from libertas.gather.normalize import decode
@@ -94,6 +95,7 @@ for name, total in totals.items():
         "megabytes_per_second": round(sum(len(r.body) for r in pages) / 1e6 / total, 1),
         "pages": len(pages),
         "rounds": ROUNDS,
+        "kernel": kernel.native is not None,
         "load": [round(x, 1) for x in load],
     }
     print(json.dumps(line))

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
-from libertas.model.config import SIZES
+from libertas.model.sizes import SIZES
 from libertas.model.transformer import Model
 from libertas.train.config import TrainConfig
 from libertas.train.loop import _step

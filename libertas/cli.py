@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,7 @@ def _stage_command(name: str, stage: Stage) -> Callable[..., None]:
         result = stage.call(config)
         for item in stage.rendered(result):
             stdout.print(item)
-        if stage.render is None:
+        if stage.render is None and result is not None:  # a look at a plan makes nothing
             stdout.print(draw(lineage(config.out)))
 
     command.__doc__ = config_type.__doc__
@@ -131,6 +132,23 @@ def run(lab: Path, /, *, into: Path | None = None, fresh: bool = False) -> None:
     run_lab(lab, into, fresh)
 
 
+def why(name: str, /, *paths: Path) -> None:
+    """Say everything that decided about a document: rules with their numbers, duplicates, cuts, mixture, and origin.
+
+    Parameters
+    ----------
+    name: str
+        Its id, the beginning of one, or its address.
+    paths: Path
+        What judged it: decisions, duplicates, redactions, a mixture, or a folder of artifacts.
+    """
+    from libertas.curate.why import account_table, accounts_of
+    from libertas.terminal import stdout
+
+    for account in accounts_of(name, paths):
+        stdout.print(account_table(account))
+
+
 def demo(
     *, into: Path = Path("demo"), warc: tuple[Path, ...] = (), steps: int | None = None, fresh: bool = False
 ) -> None:
@@ -155,6 +173,102 @@ def demo(
     run_demo(into, warc, steps, fresh)
 
 
+def corpus(
+    path: Path,
+    /,
+    *,
+    id: str | None = None,
+    url: str | None = None,
+    random: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=(0, 1))] = None,
+    workers: int = 2,
+) -> None:
+    """Look at a corpus, or at files of lm_dataformat: counts, sizes, components, languages, lengths; or one document.
+
+    Parameters
+    ----------
+    path: Path
+        A corpus, a folder of files such as `data_0_time0_web.jsonl.zst`, or one such file.
+    id: str
+        Print the document with this id.
+    url: str
+        Print the documents that came from this address.
+    random: tuple[int, ...]
+        Print a document by chance; with a number after it, always the same one.
+    workers: int
+        Processes that read.
+    """
+    from libertas.corpus.find import document_with_id, documents_with_url, random_document
+    from libertas.corpus.look import corpus_summary, document_view
+    from libertas.terminal import say, stdout
+
+    if sum(choice is not None for choice in (id, url, random)) > 1:
+        raise UsageError("more than one of --id, --url and --random is given; expected one; name the document once")
+    if id is not None:
+        found = [document_with_id(path, id, workers)]
+    elif url is not None:
+        found = documents_with_url(path, url, workers)
+    elif random is not None:
+        document, again = random_document(path, random[0] if random else None)
+        say(f"the same document again: {again}")
+        found = [document]
+    else:
+        for item in corpus_summary(path, workers):
+            stdout.print(item)
+        return
+    for document in found:
+        for item in document_view(document):
+            stdout.print(item)
+
+
+def grep(
+    pattern: str,
+    path: Path,
+    /,
+    *,
+    ignore_case: bool = False,
+    count: bool = False,
+    limit: int | None = None,
+    component: str | None = None,
+    workers: int = 2,
+) -> None:
+    """Find a regular expression in the texts of a corpus, or of files of lm_dataformat: id, address, context.
+
+    Exit status 1 says that no document matches.
+
+    Parameters
+    ----------
+    pattern: str
+        As Python's `re` understands it; begin with `(?s)` to let a dot match line ends.
+    path: Path
+        A corpus, a folder of files such as `data_0_time0_web.jsonl.zst`, or one such file.
+    ignore_case: bool
+        Let small and capital letters match each other.
+    count: bool
+        Only say in how many documents it is found, and how often.
+    limit: int
+        Stop after so many documents.
+    component: str
+        Search this component only.
+    workers: int
+        Processes that search.
+    """
+    from libertas.corpus.find import matching, one_line
+    from libertas.terminal import stdout
+
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit is {limit}; expected 1 or more; leave it out to have all")
+    found = matching(path, pattern, ignore_case=ignore_case, component=component, workers=workers)
+    documents = times = 0
+    for match in islice(found, limit):
+        documents, times = documents + 1, times + match.count
+        if not count:
+            stdout.print(one_line(match))
+    if count:
+        stdout.print(f"{documents:,} documents, {times:,} times")
+    if not documents:
+        raise SystemExit(1)
+
+
 def _relative(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
@@ -163,8 +277,15 @@ def _relative(path: Path) -> str:
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "show": ("libertas show demo/run", "libertas show demo"),
     "verify": ("libertas verify demo",),
+    "corpus": (
+        "libertas corpus corpora/web",
+        "libertas corpus corpora/web --random",
+        "libertas corpus corpora/web --url https://example.org/",
+    ),
+    "grep": ('libertas corpus grep "free software" corpora/web --ignore-case --limit 20',),
     "model": ("libertas model gpt-neox-20b", "libertas model --depth 12 --batch 32"),
     "run": ("libertas run labs/first.toml --into first",),
+    "why": ("libertas why 0a1b2c3d decisions mix", "libertas why https://example.org/page demo"),
     "demo": ("libertas demo", "libertas demo --warc pages.warc.gz --into my-demo"),
 }
 
@@ -186,21 +307,29 @@ def make_app() -> App:
     )
     app.version_flags = ["--version"]
     app["--help"].group = app["--version"].group = "Options"
-    gather = App(name="gather", sort_key=0)
+    homes = {words.split()[0]: App(name=words.split()[0]) for words in LOOKS}
     for place, (name, stage) in enumerate(STAGES.items()):
         usage = f"Usage: {command_of(name)} {stage.usage} [OPTIONS]"
         command = _stage_command(name, stage)
-        if name == "gather":
-            gather.default(command)
-            gather.usage, gather.help_epilogue = usage, _epilogue(stage.examples)
+        if name in homes:
+            homes[name].default(command)
+            homes[name].usage, homes[name].help_epilogue = usage, _epilogue(stage.examples)
+            homes[name].sort_key = place
+            app.command(homes[name])
         else:
-            home = gather if name in CRAWL_AND_PACK else app
+            home = homes["gather"] if name in CRAWL_AND_PACK else app
             home.command(command, name, usage=usage, help_epilogue=_epilogue(stage.examples), sort_key=place)
-    for name, look in LOOKS.items():
-        usage = f"Usage: libertas gather {name} {look.usage} [OPTIONS]"
-        gather.command(_stage_command(name, look), name, usage=usage, help_epilogue=_epilogue(look.examples))
-    app.command(gather)
-    others: tuple[Callable[..., None], ...] = (show, verify, model, run, demo)
+    for words, look in LOOKS.items():
+        usage = f"Usage: libertas {words} {look.usage} [OPTIONS]"
+        name = words.split()[1]
+        command = _stage_command(name, look)
+        homes[words.split()[0]].command(command, name, usage=usage, help_epilogue=_epilogue(look.examples))
+    texts = App(name="corpus", sort_key=len(STAGES))
+    texts.default(corpus)
+    texts.usage, texts.help_epilogue = "Usage: libertas corpus PATH [OPTIONS]", _epilogue(EXAMPLES["corpus"])
+    texts.command(grep, help_epilogue=_epilogue(EXAMPLES["grep"]))
+    app.command(texts)
+    others: tuple[Callable[..., None], ...] = (show, verify, why, model, run, demo)
     for place, extra in enumerate(others, start=len(STAGES)):
         app.command(extra, help_epilogue=_epilogue(EXAMPLES[extra.__name__]), sort_key=place)
     return app
@@ -208,9 +337,10 @@ def make_app() -> App:
 
 def with_positionals(words: list[str]) -> list[str]:
     """Put the flag of a stage's main setting before its first plain words: `gather A B` is `gather --archives A B`."""
-    commands = {**STAGES, **LOOKS}
-    depth = 2 if words[:1] == ["gather"] and words[1:2] and words[1] in (*CRAWL_AND_PACK, *LOOKS) else 1
-    stage = commands.get(words[depth - 1]) if len(words) >= depth else None
+    below = {**LOOKS, **{f"gather {name}": STAGES[name] for name in CRAWL_AND_PACK}}
+    stage, depth = below.get(" ".join(words[:2])), 2
+    if stage is None:
+        stage, depth = STAGES.get(words[0]) if words else None, 1
     if stage is None or len(words) <= depth or words[depth].startswith("-"):
         return words
     return [*words[:depth], f"--{stage.positional.replace('_', '-')}", *words[depth:]]

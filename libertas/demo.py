@@ -47,7 +47,7 @@ def demo_tables(warc: tuple[Path, ...] = (), steps: int | None = None) -> Tables
                 raise UsageError(f"{path} {what}; expected a WARC file such as pages.warc.gz")
         del tables["crawl"], tables["pack"]
         tables["gather"] = {"archives": [str(p.resolve()) for p in warc], "component": "web", "out": "corpora/web"}
-        for stage in ("curate", "mix"):
+        for stage in ("curate", "dedup", "redact", "mix"):
             tables[stage]["corpora"] = ["corpora/web"]
         del tables["mix"]["weights"], tables["curate"]["languages"]
         tables["generate"]["prompt"] = "The"
@@ -66,7 +66,8 @@ def _closing_screen(into: Path, seconds: float) -> None:
     libertas = "libertas" if which("libertas") else os.path.relpath(sys.argv[0])
     places = (
         (f"{into}/report/report.html", "open this: curves, scores, drops, lineage, a text with clickable spans"),
-        (f"{into}/mix, {into}/decisions", "the corpus, and why each document is in or out"),
+        (f"{into}/datasheet/datasheet.html", "and this: what is in the corpus, what is not, and why"),
+        (f"{into}/mix, decisions, duplicates", "the corpus, and why each document is in or out"),
         (f"{into}/run", model),
     )
     commands = (

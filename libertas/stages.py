@@ -64,7 +64,7 @@ CRAWL_AND_PACK = ("crawl", "pack")
 
 
 LOOKS = {
-    "plan": Stage(
+    "gather plan": Stage(
         config="libertas.gather.config:PlanConfig",
         function="libertas.gather.plan:plan_gathering",
         summary="Sample some archives of a dump, and work out what gathering it would take.",
@@ -76,8 +76,26 @@ LOOKS = {
         ),
         render="libertas.gather.plan:plan_table",
     ),
+    "dedup show": Stage(
+        config="libertas.curate.duplicates.config:ShowClusterConfig",
+        function="libertas.curate.duplicates.browse:cluster_of",
+        summary="Show the cluster of one document: its members, and how each differs from the representative.",
+        usage="ID --in DIR",
+        positional="id",
+        examples=("libertas dedup show 0a1b2c3d --in duplicates",),
+        render="libertas.curate.duplicates.browse:cluster_view",
+    ),
+    "decontaminate show": Stage(
+        config="libertas.curate.contamination.config:ShowOverlapsConfig",
+        function="libertas.curate.contamination.show:overlaps_of",
+        summary="Show what was found: each item beside the text of the document that holds it.",
+        usage="DIR [--task NAME]",
+        positional="found",
+        examples=("libertas decontaminate show overlaps --task gsm8k --most 3",),
+        render="libertas.curate.contamination.show:overlaps_view",
+    ),
 }
-"""Commands below `gather` that look ahead and make no artifact, so that no lab can have them."""
+"""Commands below a stage that only look and make no artifact, so that no lab can have them."""
 
 
 def command_of(stage: str) -> str:
@@ -118,21 +136,74 @@ STAGES: dict[str, Stage] = {
             "libertas gather warc.paths.gz --prefix https://data.commoncrawl.org/ --shard 3/100 --out corpora/part-3",
         ),
     ),
+    "adopt": Stage(
+        config="libertas.corpus.config:AdoptConfig",
+        function="libertas.corpus.adopt:adopt",
+        summary="Make a corpus of files in any form that lm_dataformat has had: JSON Lines, archives of texts.",
+        usage="PATH... --out DIR",
+        positional="paths",
+        examples=(
+            "libertas adopt pile/train --out corpora/pile",
+            "libertas adopt books.jsonl.zst notes.zip --component books --out corpora/books",
+        ),
+    ),
+    "score-model": Stage(
+        config="libertas.curate.score_config:ScoreModelConfig",
+        function="libertas.curate.scorers:score_model",
+        summary="Learn to score texts from your own examples: a classifier, or the perplexity of an n-gram model.",
+        usage="CORPUS... --negative CORPUS --out DIR",
+        positional="positive",
+        examples=(
+            "libertas score-model corpora/wiki --negative corpora/web --out models/quality",
+            "libertas score-model corpora/wiki --kind perplexity --out models/surprise",
+        ),
+    ),
     "curate": Stage(
         config="libertas.curate.config:CurateConfig",
         function="libertas.curate.decide:curate",
-        summary="Decide about every document: quality rules, exact and near-duplicates.",
+        summary="Measure every document by published rules, and say which limits it breaks.",
         usage="CORPUS... --out DIR",
         positional="corpora",
         examples=("libertas curate corpora/web corpora/docs --languages en --out decisions",),
     ),
+    "decontaminate": Stage(
+        config="libertas.curate.contamination.config:DecontaminateConfig",
+        function="libertas.curate.contamination.stage:decontaminate",
+        summary="Find the items of evaluation sets in documents, in any script: mark, cut or drop.",
+        usage="CORPUS... --against PATH... --out DIR",
+        positional="corpora",
+        examples=("libertas decontaminate corpora/web --against gsm8k.jsonl mmlu/ --action cut --out overlaps",),
+        render="libertas.curate.contamination.show:found_table",
+    ),
+    "redact": Stage(
+        config="libertas.curate.privacy.config:RedactConfig",
+        function="libertas.curate.privacy.find:redact",
+        summary="Find e-mail addresses, numbers, keys and other personal data, as spans for `mix` to replace.",
+        usage="CORPUS... --out DIR",
+        positional="corpora",
+        examples=("libertas redact corpora/web corpora/mail --kinds email phone key --out redactions",),
+    ),
+    "dedup": Stage(
+        config="libertas.curate.duplicates.config:DedupConfig",
+        function="libertas.curate.duplicates.find:dedup",
+        summary="Find duplicates: documents, similar documents, paragraphs and spans that occurred before.",
+        usage="CORPUS... --out DIR",
+        positional="corpora",
+        examples=(
+            "libertas dedup corpora/web corpora/docs --out duplicates",
+            "libertas dedup corpora/web corpora/books --priority books web --methods near lines --out duplicates",
+        ),
+    ),
     "mix": Stage(
-        config="libertas.curate.config:MixConfig",
-        function="libertas.curate.mix:mix",
+        config="libertas.curate.mixture.config:MixConfig",
+        function="libertas.curate.mixture.mix:mix",
         summary="Mix components by weight into one corpus, with an unseen part for validation.",
         usage="CORPUS... --decisions DIR --out DIR",
         positional="corpora",
-        examples=("libertas mix corpora/web corpora/docs --decisions decisions --weights.docs 2 --out mix",),
+        examples=(
+            "libertas mix corpora/web corpora/docs --decisions decisions --weights.docs 2 --out mix",
+            "libertas mix corpora/web corpora/docs --decisions decisions --shares.docs 0.2 --plan --out mix",
+        ),
     ),
     "tokenize": Stage(
         config="libertas.tokenize.config:TokenizeConfig",
@@ -212,6 +283,17 @@ STAGES: dict[str, Stage] = {
         usage="RUN --result DIR --trace DIR --out DIR",
         positional="run",
         examples=("libertas report run --result result --trace trace --out report",),
+    ),
+    "datasheet": Stage(
+        config="libertas.curate.datasheet.config:DatasheetConfig",
+        function="libertas.serve.datasheet.stage:datasheet",
+        summary="Describe a corpus: a page, Markdown and Croissant metadata, from facts.",
+        usage="CORPUS --out DIR",
+        positional="corpus",
+        examples=(
+            "libertas datasheet mix --tokens tokens --out datasheet",
+            "libertas datasheet corpora/web --decisions decisions --topics 0 --out datasheet-web",
+        ),
     ),
 }
 

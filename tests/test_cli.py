@@ -15,6 +15,8 @@ from libertas.stages import STAGES
 
 COMMANDS = [
     *(("gather", n) if n in ("crawl", "pack") else (n,) for n in STAGES),
+    ("corpus",),
+    ("corpus", "grep"),
     ("show",),
     ("verify",),
     ("run",),

@@ -1,81 +1,75 @@
-"""What `libertas curate` and `libertas mix` can be told."""
+"""What `libertas curate` can be told."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from libertas.curate.rules import DEFAULT_RULES, RULES
+from libertas.curate.rules.rule import FILES, Rule, Wanted, with_limits
 from libertas.errors import UsageError
 from libertas.lineage.fingerprint import execution
-from libertas.spelling import nearest
-
-NEAR_DUPLICATE_SIMILARITY = 0.8
-"""Estimated Jaccard similarity from which two documents count as the same; the usual choice since Lee et al. 2022."""
-
-MOST_PASSES = 1_000_000
-"""Largest weight; a mixture that repeats a component more often is a slip of the pen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurateConfig:
-    """Decide about every document: quality rules, exact duplicates, near-duplicates."""
+    """Measure every document by quality rules, and say which of them speak against it."""
 
     corpora: tuple[Path, ...]
-    """Corpora made by `libertas gather`; of duplicates, the one in the earlier corpus stays."""
+    """Corpora made by `libertas gather`."""
     out: Path
     """Directory of the decisions."""
+    rules: tuple[str, ...] = ("default",)
+    """Rules to apply, by name or family: `default`, `gopher`, `c4`, `fineweb`, `code`, `all`. Each knows whether it is
+    about prose or about code. Rules about lists and languages are applied when those are given."""
+    limits: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Other limits for some rules: the lowest and the highest value that pass, or the one number of a rule that has one
+    limit, as in `--limits.gopher_words 50 100000 --limits.gopher_symbols 0.2`."""
     languages: tuple[str, ...] = ()
     """Languages to keep, as in `meta.language` (`en`, `de`, ...); empty keeps all. Code is never judged by it."""
-    rules: tuple[str, ...] = DEFAULT_RULES
-    """Rules to apply, by name. Each knows whether it is about prose or about code."""
-    near_duplicate_similarity: float = NEAR_DUPLICATE_SIMILARITY
-    """Estimated Jaccard similarity of word 5-grams from which a document is a near-duplicate."""
+    licenses: tuple[str, ...] = ()
+    """Licenses to keep, as SPDX identifiers or addresses; others, and documents that name none, go. Empty keeps all."""
+    allow_domains: Path | None = None
+    """A file of domains, one a line: documents from elsewhere go."""
+    block_domains: Path | None = None
+    """A file of domains, one a line: documents from these, and from domains below them, go."""
+    block_urls: Path | None = None
+    """A file of addresses, one a line: these documents go."""
+    perplexity_model: Path | None = None
+    """A language model whose perplexity is measured; give `--limits.perplexity` for it to speak."""
+    classifier: Path | None = None
+    """A classifier whose score is measured; give `--limits.quality_classifier` for it to speak."""
+    measured: Path | None = None
+    """Earlier decisions about the same corpora, whose values are taken instead of reading the text again."""
     workers: int = execution(2)
     """Processes that read text at the same time."""
+    engine: str = execution("local")
+    """`local`, or `ray`, which judges each shard as a task of the Ray cluster that the environment names
+    (`RAY_ADDRESS=auto`), or of this machine; `out` must then lie on storage that all its machines share."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         _require_corpora(self.corpora, "curate")
-        for name in self.rules:
-            if name not in RULES:
-                raise UsageError(f"rules: there is no rule {name!r}; {nearest(name, RULES)}")
-        if not 0.0 < self.near_duplicate_similarity <= 1.0:
-            raise UsageError(
-                f"near_duplicate_similarity is {self.near_duplicate_similarity}; expected more than 0 and at most 1, "
-                f"for example {NEAR_DUPLICATE_SIMILARITY}"
-            )
+        self.chosen()
         if self.workers < 1:
             raise UsageError(f"workers is {self.workers}; expected 1 or more processes")
+        if self.engine not in ("local", "ray"):
+            raise UsageError(f"engine is {self.engine!r}; expected local or ray; name one")
 
+    def wanted(self) -> Wanted:
+        """What rules need to know of these settings."""
+        return Wanted(
+            languages=self.languages,
+            licenses=self.licenses,
+            **{name: path and path.absolute() for name in FILES if (path := getattr(self, name))},
+        )
 
-@dataclass(frozen=True, kw_only=True)
-class MixConfig:
-    """Mix components into one corpus with a training and a validation part."""
+    def chosen(self) -> tuple[Rule, ...]:
+        """The rules that are applied, with their limits.
 
-    corpora: tuple[Path, ...]
-    """Corpora made by `libertas gather`."""
-    decisions: Path | None = None
-    """Decisions made by `libertas curate` for the same corpora; without them every document is taken."""
-    out: Path
-    """Directory of the mixed corpus."""
-    weights: dict[str, float] = field(default_factory=dict)
-    """How often a component is seen in one pass over the mixture (the Pile's epochs); 1 where not named."""
-    validation: float = 0.02
-    """Share of each component's documents that is held out, at least one document; 0 holds out nothing."""
-    seed: int = 0
-    """Chooses the held-out documents and those of a part of a pass."""
+        Raises:
+            UsageError: a rule or limit is unknown, or a setting that a rule needs is absent.
+        """
+        from libertas.curate.rules.table import chosen_rules  # its patterns are many, and help needs none
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
-        _require_corpora(self.corpora, "mix")
-        for name, weight in self.weights.items():
-            if not 0 <= weight <= MOST_PASSES:
-                raise UsageError(f"weights: {name} has {weight}; expected a number of passes from 0 to {MOST_PASSES:,}")
-        if not 0.0 <= self.validation < 1.0:
-            raise UsageError(
-                f"validation is {self.validation}; expected a share of 0 or more and below 1, such as 0.02"
-            )
-        if not -(2**63) <= self.seed < 2**63:
-            raise UsageError(f"seed is {self.seed}; expected a whole number from -2^63 to 2^63 - 1, such as 0")
+        return with_limits(chosen_rules(self.rules, self.wanted()), self.limits)
 
 
 def _require_corpora(corpora: tuple[Path, ...], command: str) -> None:

@@ -1,281 +1,276 @@
-"""Corpora -> decisions: what every rule said of every document, and which documents are duplicates of which.
+"""Corpora -> decisions: what every rule measured on every document, and which of them speaks against it.
 
-Nothing is deleted here. `decisions.parquet` has a row per document and applied rule, in corpus order, for documents
-that stay as well; `duplicates.parquet` has a row per document that is in a cluster of duplicates, the kept one
-included (its kind is `kept`). `mix` acts on the rows; another threshold needs no new reading of HTML.
+Nothing is deleted here, and duplicates are the business of `dedup`. The side-car `verdicts` has a row per document and
+a column per rule, null where the rule does not apply; `against` a row per rule that speaks against a document, in the
+order of the rules, and `rules.json` the rules with their limits. With `measured`, values come from earlier decisions,
+so that other limits cost no reading of text.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from libertas.corpus import Corpus
-from libertas.curate import exact, minhash
+from libertas.corpus import Corpus, Piece
 from libertas.curate.config import CurateConfig
-from libertas.curate.rules import Verdict, applicable, is_code, language_verdict
-from libertas.document import Decision, Document
-from libertas.engine import map_ordered
+from libertas.curate.rules.analysis import Analysis
+from libertas.curate.rules.lists import read_domains, read_urls
+from libertas.curate.rules.rule import ANY, CODE, FILES, PROSE, Rule, Wanted
+from libertas.curate.rules.table import NEEDS
+from libertas.curate.sidecar import (
+    AGAINST,
+    AGAINST_SCHEMA,
+    ROW,
+    Tables,
+    places_in,
+    require_distinct,
+    rows_of,
+    sidecar_path,
+    write_sidecars,
+)
+from libertas.document import Document
 from libertas.errors import UsageError
-from libertas.lineage.artifact import Draft
-from libertas.lineage.manifest import read_manifest
-from libertas.terminal import progress
+from libertas.lineage.artifact import Draft, write_json
+from libertas.lineage.fingerprint import file_digest
+from libertas.lineage.manifest import read_manifest, read_manifest_of
+from libertas.lineage.walk import short
 
-DECISIONS, DUPLICATES = "decisions.parquet", "duplicates.parquet"
-DECISIONS_SCHEMA = pa.schema(
-    [
-        ("document_id", pa.string()),
-        ("component", pa.string()),
-        ("rule", pa.string()),
-        ("value", pa.float64()),
-        ("reason", pa.string()),
-    ]
-)
-"""`value` is what the rule measured; `reason` is null where the rule lets the document stay."""
-DUPLICATES_SCHEMA = pa.schema(
-    [
-        ("document_id", pa.string()),
-        ("kept_id", pa.string()),
-        ("kind", pa.string()),
-        ("similarity", pa.float64()),
-        ("cluster", pa.int64()),
-    ]
-)
-"""`kind` is exact, near or kept; `similarity` is with the kept document; clusters count from 0 in corpus order."""
-
-BATCH_CHARACTERS = 1 << 18
-"""Text that a worker reads at a time: enough to make vectorized hashing pay, little enough to share out evenly."""
+VERDICTS = "verdicts"
+RULES_FILE = "rules.json"
 UNNAMED = "documents"
 """Component of documents that name none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one pass over a document's text found."""
+@dataclass(frozen=True, kw_only=True)
+class _Judge:
+    """All that a machine needs to know to judge a piece."""
 
-    id: str
-    component: str
-    verdicts: dict[str, Verdict]
-    key: bytes
-    """Of the text, for exact duplicates."""
-    signature: minhash.Signatures
-    """Shape (112,)."""
-
-    @property
-    def stays(self) -> bool:
-        """Whether no rule speaks against the document."""
-        return all(v.reason is None for v in self.verdicts.values())
+    rules: tuple[Rule, ...]
+    wanted: Wanted
+    measured: Mapping[Path, Path] | None
+    """Shard, as its absolute path -> the `verdicts` that earlier decisions have of it; None to read the text."""
 
 
 def curate(config: CurateConfig) -> Path:
     """Make the decisions that the config describes, or find them made; returns their directory.
 
     Raises:
-        UsageError: an input is no corpus, or two of them hold the same document.
+        UsageError: an input is no corpus, two of them hold the same document, or `measured` lacks a rule.
     """
-    draft = Draft(kind="decisions", out=config.out, config=config, inputs={"corpus": config.corpora}, code=__name__)
+    rules, wanted = config.chosen(), config.wanted()
+    _require_readable(wanted)
+    draft = Draft(kind="decisions", out=config.out, config=config, inputs=_inputs(config), code=__name__)
     corpora = [Corpus.open(path) for path in config.corpora]
+    known = None if config.measured is None else _measured(config.measured, draft, corpora, rules, wanted)
     if draft.finished():
         return config.out
     require_distinct(corpora)
-    with draft.build() as folder:
-        readings = list(_read(corpora, config))
-        parent, kept = cluster(readings, config.near_duplicate_similarity)
-        rows = [row for i, r in enumerate(readings) for row in _rows(r, _duplicate_verdicts(i, readings, kept))]
-        pq.write_table(pa.Table.from_pylist(rows, DECISIONS_SCHEMA), folder / DECISIONS, compression="zstd")
-        duplicates = pa.Table.from_pylist(list(_cluster_rows(readings, parent, kept)), DUPLICATES_SCHEMA)
-        pq.write_table(duplicates, folder / DUPLICATES, compression="zstd")
-        _count(draft, readings, rows)
+    with draft.build(resume=True) as folder:
+        judge = partial(judge_piece, _Judge(rules=rules, wanted=wanted, measured=known))
+        schemas = {VERDICTS: verdicts_schema(rules), AGAINST: AGAINST_SCHEMA}
+        write_sidecars(corpora, folder, judge, schemas, title="Curating", workers=config.workers, engine=config.engine)
+        write_json(folder / RULES_FILE, [described_rule(rule, wanted) for rule in rules])
+        draft.counts.update(_counts(folder, corpora))
     return config.out
 
 
-def require_distinct(corpora: Sequence[Corpus]) -> None:
-    """Refuse corpora that share a document: decisions name documents by id.
-
-    Raises:
-        UsageError: naming the document and both corpora.
-    """
-    where: dict[str, Path] = {}
-    for corpus in corpora:
-        for identifier in corpus.ids():
-            if identifier in where:
-                raise UsageError(
-                    f"document {identifier} is in {where[identifier]} and in {corpus.path}; "
-                    "expected corpora without common records: gather each archive once"
-                )
-            where[identifier] = corpus.path
-
-
-def document_batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Consecutive documents of about `BATCH_CHARACTERS` together, at least one each."""
-    batch: list[Document] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += len(document.text)
-        if size >= BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+def _require_readable(wanted: Wanted) -> None:
+    """See that lists and models are there and what they should be, before any text is read."""
+    for setting in FILES:
+        if (path := getattr(wanted, setting)) is not None and not path.exists():
+            raise UsageError(f"{setting} is {path}, which does not exist; expected a file; name another one")
+    for path in (wanted.allow_domains, wanted.block_domains):
+        if path is not None:
+            read_domains(path)
+    if wanted.block_urls is not None:
+        read_urls(wanted.block_urls)
+    for setting, kind in (("perplexity_model", "perplexity"), ("classifier", "classifier")):
+        path = getattr(wanted, setting)
+        if path is not None and path.is_dir():
+            made = read_manifest_of(path, "scorer", "a model made by `libertas score-model`").identity.get("kind")
+            if made != kind:
+                raise UsageError(f"{setting} is {path}, of kind {made!r}; expected {kind}; name another model")
 
 
-def component_of(document: Document) -> str:
+def _inputs(config: CurateConfig) -> dict[str, Sequence[Path]]:
+    files = {role: getattr(config, role) for role in (*FILES, "measured")}
+    return {"corpus": config.corpora, **{role: (path,) for role, path in files.items() if path is not None}}
+
+
+def _component(document: Document) -> str:
     """The part of the mixture that a document belongs to."""
     return str(document.meta.get("component", UNNAMED))
 
 
-def _read(corpora: Sequence[Corpus], config: CurateConfig) -> Iterator[Reading]:
-    documents = (document for corpus in corpora for document in corpus)
-    work = ((config.rules, config.languages, batch) for batch in document_batches(documents))
-    with progress("Curating", sum(map(len, corpora))) as bar:
-        for readings in map_ordered(_examine, work, config.workers):
-            yield from readings
-            bar.advance(len(readings), "documents")
+def verdicts_schema(rules: Sequence[Rule]) -> pa.Schema:
+    """What rows of `verdicts` look like: place, id, component, then the value of each rule."""
+    return pa.schema([*ROW, pa.field("component", pa.string()), *(pa.field(r.name, pa.float64()) for r in rules)])
 
 
-def _examine(work: tuple[tuple[str, ...], tuple[str, ...], list[Document]]) -> list[Reading]:
-    """Apply the rules, wanted languages first, and hash the texts; runs in a worker process."""
-    rules, languages, documents = work
-    signs = minhash.signatures([d.text for d in documents])
-    return [
-        Reading(d.id, component_of(d), _verdicts(d, rules, languages), exact.text_key(d.text), signature)
-        for d, signature in zip(documents, signs, strict=True)
-    ]
+def judge_piece(how: _Judge, piece: Piece) -> Tables:
+    """The rows of both tables about one piece of a corpus."""
+    verdicts = _recalled(how, piece) if how.measured is not None else _values(how, piece)
+    return {VERDICTS: verdicts, AGAINST: _against(how.rules, verdicts)}
 
 
-def _verdicts(document: Document, rules: tuple[str, ...], languages: tuple[str, ...]) -> dict[str, Verdict]:
-    by_language = {"language": language_verdict(document, languages)} if languages and not is_code(document) else {}
-    return by_language | {name: rule(document) for name, rule in applicable(document, rules).items()}
+def _values(how: _Judge, piece: Piece) -> pa.Table:
+    documents = piece.read()
+    columns: dict[str, list[Any]] = {
+        "number": list(range(piece.first, piece.first + piece.documents)),
+        "document_id": [d.id for d in documents],
+        "component": [_component(d) for d in documents],
+        **{rule.name: [] for rule in how.rules},
+    }
+    of = {kind: tuple(r for r in how.rules if r.applies in (ANY, kind)) for kind in (CODE, PROSE)}
+    others = {kind: tuple(r for r in how.rules if r not in asked) for kind, asked in of.items()}
+    for document in documents:
+        analysis = Analysis(document, how.wanted)
+        kind = CODE if analysis.is_code else PROSE
+        for rule in of[kind]:
+            columns[rule.name].append(rule.function(analysis))
+        for rule in others[kind]:
+            columns[rule.name].append(None)
+    return pa.Table.from_pydict(columns, verdicts_schema(how.rules))
 
 
-def cluster(readings: Sequence[Reading], similarity: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Clusters of duplicates, exact and near, over documents in corpus order.
+def _recalled(how: _Judge, piece: Piece) -> pa.Table:
+    assert how.measured is not None, "values are recalled from earlier decisions"
+    last = piece.first + piece.documents
+    rows = pq.read_table(
+        how.measured[piece.path.absolute()],
+        columns=verdicts_schema(how.rules).names,
+        filters=[("number", ">=", piece.first), ("number", "<", last)],
+        partitioning=None,
+    )
+    assert len(rows) == piece.documents, f"{how.measured[piece.path.absolute()]} lacks a document"
+    return rows.cast(verdicts_schema(how.rules))
 
-    Returns:
-        For every document the first position in its cluster, and the position of the one to keep: the first that
-        every rule lets stay, or the first where none does. Both of shape (documents,).
+
+def _against(rules: Sequence[Rule], verdicts: pa.Table) -> pa.Table:
+    """A row for each rule that speaks against a document; by document, then in the order of the rules."""
+    spoken: list[tuple[int, int, dict[str, object]]] = []
+    for order, rule in enumerate(rules):
+        values = verdicts[rule.name]
+        outside = pa.array([False] * len(values))
+        if rule.low is not None:
+            outside = pc.or_(outside, pc.less(values, rule.low))
+        if rule.high is not None:
+            outside = pc.or_(outside, pc.greater(values, rule.high))
+        for row in pc.indices_nonzero(pc.fill_null(outside, False)).to_pylist():
+            value = values[row].as_py()
+            said = {
+                "number": verdicts["number"][row].as_py(),
+                "document_id": verdicts["document_id"][row].as_py(),
+                "rule": rule.name,
+                "reason": rule.reason(value),
+                "value": value,
+            }
+            spoken.append((row, order, said))
+    return rows_of(AGAINST_SCHEMA, [said for _, _, said in sorted(spoken, key=lambda s: s[:2])])
+
+
+def described_rule(rule: Rule, wanted: Wanted) -> dict[str, Any]:
+    """A rule as it stands in `rules.json`; `with` is what of the user's settings its values depend on."""
+    record: dict[str, Any] = {
+        "rule": rule.name,
+        "low": rule.low,
+        "high": rule.high,
+        "unit": rule.unit,
+        "about": rule.about,
+        "source": rule.source,
+        "applies_to": rule.applies,
+    }
+    if rule.name in NEEDS:
+        given = getattr(wanted, NEEDS[rule.name])
+        record["with"] = _named(given) if isinstance(given, Path) else list(given)
+    return record
+
+
+def _named(path: Path) -> str:
+    return file_digest(path) if path.is_file() else read_manifest(path).content
+
+
+def read_rules(decisions: Path) -> list[dict[str, Any]]:
+    """The rules of some decisions, with limits and sources, in the order in which they were asked.
+
+    Raises:
+        UsageError: `decisions` is something else.
     """
-    parent = clusters([r.key for r in readings], np.array([r.signature for r in readings]), similarity)
-    best: dict[int, tuple[bool, int]] = {}
-    for position, reading in enumerate(readings):
-        candidate = (not reading.stays, position)
-        best[int(parent[position])] = min(candidate, best.get(int(parent[position]), candidate))
-    return parent, np.array([best[int(p)][1] for p in parent], dtype=np.int64)
+    read_manifest_of(decisions, "decisions", "decisions made by `libertas curate`")
+    rules: list[dict[str, Any]] = orjson.loads((decisions / RULES_FILE).read_bytes())
+    return rules
 
 
-def clusters(keys: Sequence[bytes], signs: minhash.Signatures, similarity: float) -> NDArray[np.int64]:
-    """For every document the first position in its cluster of exact and near duplicates, shape (documents,)."""
-    parent = exact.first_with_same_key(keys)
-    distinct = np.flatnonzero(parent == np.arange(len(parent)))
-    near = distinct[minhash.components(signs[distinct], similarity)]
-    parent[distinct] = near
-    return parent[parent]
+def _measured(
+    earlier: Path, draft: Draft, corpora: Sequence[Corpus], rules: Sequence[Rule], wanted: Wanted
+) -> dict[Path, Path]:
+    """Where earlier decisions have the values of each shard.
+
+    Raises:
+        UsageError: they are about other corpora, or did not measure one of the rules, or measured it with other lists.
+    """
+    known = {record["rule"]: record.get("with") for record in read_rules(earlier)}
+    for rule in rules:
+        if rule.name not in known or known[rule.name] != described_rule(rule, wanted).get("with"):
+            how = " with the same settings" if rule.name in known else ""
+            raise UsageError(
+                f"{earlier} did not measure {rule.name}{how}; expected a value of every rule; leave out `measured` once"
+            )
+    if (code := read_manifest(earlier).code) != draft.code:
+        raise UsageError(
+            f"{earlier} was measured by another version of the rules ({short(code)}); leave out `measured` once"
+        )
+    places = places_in(earlier, draft)
+    return {
+        path.absolute(): sidecar_path(earlier.absolute(), VERDICTS, place, shard)
+        for place, corpus in zip(places, corpora, strict=True)
+        for shard, path in enumerate(corpus.shards)
+    }
 
 
-def _duplicate_verdicts(position: int, readings: Sequence[Reading], kept: NDArray[np.int64]) -> dict[str, Verdict]:
-    """Both rules speak of every document; at most one of them speaks against it."""
-    this, other = readings[position], readings[kept[position]]
-    same = Verdict(0.0)
-    near = Verdict(0.0)
-    if this is not other:
-        if this.key == other.key:
-            same = Verdict(1.0, "same text as a kept document")
-        else:
-            near = Verdict(_alike(this, other), "near-duplicate of a kept document")
-    return {"exact_duplicate": same, "near_duplicate": near}
-
-
-def _alike(left: Reading, right: Reading) -> float:
-    return 1.0 if left.key == right.key else float(minhash.similarity(left.signature, right.signature))
-
-
-def _rows(reading: Reading, duplicate: dict[str, Verdict]) -> Iterator[dict[str, str | float | None]]:
-    for rule, verdict in (reading.verdicts | duplicate).items():
-        yield {
-            "document_id": reading.id,
-            "component": reading.component,
-            "rule": rule,
-            "value": float(verdict.value),
-            "reason": verdict.reason,
-        }
-
-
-def _cluster_rows(
-    readings: Sequence[Reading], parent: NDArray[np.int64], kept: NDArray[np.int64]
-) -> Iterator[dict[str, str | float | int]]:
-    sizes = Counter(parent.tolist())
-    numbers: dict[int, int] = {}
-    for position, reading in enumerate(readings):
-        first = int(parent[position])
-        if sizes[first] < 2:
-            continue
-        other = readings[kept[position]]
-        kind = "kept" if reading is other else "exact" if reading.key == other.key else "near"
-        yield {
-            "document_id": reading.id,
-            "kept_id": other.id,
-            "kind": kind,
-            "similarity": _alike(reading, other),
-            "cluster": numbers.setdefault(first, len(numbers)),
-        }
-
-
-def _count(draft: Draft, readings: Sequence[Reading], rows: Iterable[dict[str, str | float | None]]) -> None:
-    """Write documents in, out and dropped into the manifest: in all, by component, by rule and by reason."""
-    first_against: dict[str, tuple[str, str]] = {}
-    for row in rows:
-        if row["reason"] is not None:
-            first_against.setdefault(str(row["document_id"]), (str(row["rule"]), str(row["reason"])))
-    read = Counter(r.component for r in readings)
-    dropped = Counter(r.component for r in readings if r.id in first_against)
-    staying = sum(r.id not in first_against for r in readings)
-    assert len(readings) == staying + len(first_against), "a document vanished"
-    draft.counts.update(
-        documents={"in": len(readings), "out": staying, "dropped": len(first_against)},
-        dropped=dict(sorted(Counter(reason for _, reason in first_against.values()).items())),
-        dropped_by_rule=dict(sorted(Counter(rule for rule, _ in first_against.values()).items())),
-        components={
+def _counts(folder: Path, corpora: Sequence[Corpus]) -> dict[str, Any]:
+    """Documents in, out and dropped: in all, by component, by rule and by reason; the first that speaks counts."""
+    read: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    rules: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for number, corpus in enumerate(corpora):
+        for shard in range(len(corpus.shards)):
+            components = pq.read_table(
+                sidecar_path(folder, VERDICTS, number, shard), columns=["number", "component"], partitioning=None
+            )
+            if not len(components):
+                continue
+            read.update(_tally(components["component"]))
+            against = pq.read_table(
+                sidecar_path(folder, AGAINST, number, shard), columns=["number", "rule", "reason"], partitioning=None
+            )
+            numbers = against["number"].to_numpy()
+            first = against.take(np.flatnonzero(np.diff(numbers, prepend=-1)))
+            place = first["number"].to_numpy() - components["number"][0].as_py()
+            dropped.update(_tally(components["component"].take(place)))
+            rules.update(_tally(first["rule"]))
+            reasons.update(_tally(first["reason"]))
+    total, out = sum(read.values()), sum(read.values()) - sum(dropped.values())
+    assert total == sum(map(len, corpora)), "a document vanished"
+    assert sum(dropped.values()) == sum(reasons.values()), "a document was dropped twice, or without a reason"
+    return {
+        "documents": {"in": total, "out": out, "dropped": total - out},
+        "dropped": dict(sorted(reasons.items())),
+        "dropped_by_rule": dict(sorted(rules.items())),
+        "components": {
             name: {"in": n, "out": n - dropped[name], "dropped": dropped[name]} for name, n in sorted(read.items())
         },
-    )
+    }
 
 
-def decisions_of(path: Path, document_id: str) -> list[Decision]:
-    """Everything that was decided about one document, in the order of the rules.
-
-    Raises:
-        UsageError: `path` holds no decisions, or none about this document.
-    """
-    require_decisions(path)
-    wanted = [("document_id", "=", document_id)]
-    rows = pq.read_table(path / DECISIONS, filters=wanted).to_pylist()
-    if not rows:
-        raise UsageError(f"{path} has no decisions about document {document_id}; ids have 32 hexadecimal digits")
-    kept = {row["kind"]: row["kept_id"] for row in pq.read_table(path / DUPLICATES, filters=wanted).to_pylist()}
-    names = {"exact_duplicate": kept.get("exact"), "near_duplicate": kept.get("near")}
-    return [
-        Decision(
-            document_id,
-            row["rule"],
-            f"{row['reason']}, {names[row['rule']]}" if names.get(row["rule"]) else row["reason"],
-            row["value"],
-        )
-        for row in rows
-    ]
-
-
-def require_decisions(path: Path) -> None:
-    """Refuse what is not an artifact of `curate`.
-
-    Raises:
-        UsageError: it is something else.
-    """
-    kind = read_manifest(path).kind
-    if kind != "decisions":
-        raise UsageError(f"{path} is an artifact of kind {kind}; expected decisions made by `libertas curate`")
+def _tally(column: pa.ChunkedArray) -> dict[str, int]:
+    return {item["values"]: item["counts"] for item in pc.value_counts(column).to_pylist()}

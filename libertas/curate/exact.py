@@ -4,11 +4,7 @@
 so two texts that share a key show the same characters in the same order.
 """
 
-from collections.abc import Iterable
-
-import numpy as np
 from blake3 import blake3
-from numpy.typing import NDArray
 
 KEY_BYTES = 16
 """128 bits: among 2^40 documents a false match has a chance of about 2^-49."""
@@ -17,9 +13,3 @@ KEY_BYTES = 16
 def text_key(text: str) -> bytes:
     """Key of a text: 16 bytes of BLAKE3 over its UTF-8 form without whitespace at the ends."""
     return blake3(text.strip().encode()).digest(length=KEY_BYTES)
-
-
-def first_with_same_key(keys: Iterable[bytes]) -> NDArray[np.int64]:
-    """For every key, the position at which it occurs first, shape (keys,)."""
-    first: dict[bytes, int] = {}
-    return np.array([first.setdefault(key, position) for position, key in enumerate(keys)], dtype=np.int64)

@@ -1,11 +1,11 @@
-"""Near-duplicates by MinHash, in numpy: texts -> signatures -> components of similar documents.
+"""MinHash in numpy: texts -> words -> sets of word 5-grams -> signatures that estimate how alike the sets are.
 
-A text becomes the set of its word 5-grams, computed on bytes without a Python loop over words. One-permutation hashing
-(Li, Owen, Zhang 2012) puts every 5-gram's hash in one of 112 bins and keeps the smallest of each bin; empty bins
-borrow from another by optimal densification (Shrivastava 2017). The share of equal bins of two signatures estimates
-the Jaccard similarity of the two sets without bias, with a standard error of sqrt(J (1 - J) / 112), 0.04 at J = 0.8.
-Texts with few 5-grams have fewer independent bins, and a larger error. In a script without spaces between words a
-"word" is everything up to the next ASCII space or punctuation mark, so near-duplicates are found less often there.
+One-permutation hashing (Li, Owen, Zhang 2012) puts every 5-gram's hash in one of 112 bins and keeps the smallest of
+each bin; empty bins borrow from another by optimal densification (Shrivastava 2017). The share of equal bins of two
+signatures estimates the Jaccard similarity of the two sets without bias, with a standard error of
+sqrt(J (1 - J) / 112), 0.04 at J = 0.8. Texts with few 5-grams have fewer independent bins, and a larger error.
+
+Words are found and hashed on the bytes of many texts at once, without a Python loop over words.
 
 Shape letters: D documents, B bins (112), W words of a batch, S shingles of a batch.
 """
@@ -14,14 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 SHINGLE_WORDS = 5
-BANDS, ROWS = 14, 8
-"""datatrove's default: two documents meet in a band with probability 1 - (1 - J^8)^14, which is 0.92 at J = 0.8."""
-BINS = BANDS * ROWS
-STRICT_ROWS = 2
-"""Bands of two rows, for proofs: at J = 0.8 a pair is missed with probability (1 - J^2)^56, about 1e-25."""
+BINS = 112
+BANDS, ROWS = 18, 6
+"""Two documents meet in a band with probability 1 - (1 - J^6)^18: 0.996 at J = 0.8, 0.89 at 0.7, 0.25 at 0.5."""
 EMPTY = np.uint32(0xFFFFFFFF)
 
 Signatures = NDArray[np.uint32]
@@ -30,50 +29,77 @@ Signatures = NDArray[np.uint32]
 BYTE_BASE, WORD_BASE = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 """Odd, hence invertible modulo 2^64; the first is 2^64 / golden ratio, the second a well-tested mixing constant."""
 MODULUS = 1 << 64
+BLOCK = 1 << 18
+"""Bytes that are worked on at a time: few enough to stay in a core's cache, enough to hide the cost of a call."""
+LONG_WORD = 64
+"""Bytes from which a word is hashed on its own."""
+
+GAPS = ((0x80, 0xBF), (0x2000, 0x2BFF), (0x3000, 0x303F), (0x1F000, 0x1FFFF))
+"""Characters beyond ASCII that stand between words: punctuation, symbols, emoji."""
+ALONE = (
+    (0x0E00, 0x107F),  # Thai, Lao, Tibetan, Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x2FFF),  # radicals
+    (0x3040, 0x312F),  # kana, bopomofo
+    (0x31C0, 0x31FF),
+    (0x3400, 0x4DBF),  # Chinese characters, and their extensions below
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF00, 0xFFBF),  # wide and narrow forms
+    (0x20000, 0x33FFF),
+)
+"""Scripts without spaces between words (Unicode blocks): there each character is a word."""
+IN_WORD, GAP, CHARACTER = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """Two documents by position, and the share of equal bins in their signatures."""
+class WordHashes:
+    """The words of some texts, in order."""
 
-    left: int
-    right: int
-    similarity: float
-
-
-def _letter_table() -> NDArray[np.uint64]:
-    """Value of every byte: 0 between words; letters in lower case; bytes of non-ASCII characters belong to words."""
-    values = np.zeros(256, dtype=np.uint64)
-    for byte in range(256):
-        if byte >= 0x80 or chr(byte).isalnum() or chr(byte) == "_":
-            values[byte] = bytes([byte]).lower()[0] + 1  # `bytes.lower` changes ASCII letters only
-    return values
+    hashes: NDArray[np.uint64]
+    """Of each word in lower case (ASCII letters only), shape (W,)."""
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    """Bytes [start, end) of each in its own text's UTF-8 form, shape (W,)."""
+    first: NDArray[np.int64]
+    """Number of each text's first word, and the number of words; shape (texts + 1,)."""
 
 
-LETTERS = _letter_table()
-IS_WORD = LETTERS > 0
+def _fold_table() -> bytes:
+    """Every byte in lower case, and 0 where it is between words; bytes of non-ASCII characters belong to words."""
+    inside = (byte >= 0x80 or chr(byte).isalnum() or chr(byte) == "_" for byte in range(256))
+    return bytes(bytes([byte]).lower()[0] if word else 0 for byte, word in enumerate(inside))
+
+
+def _kind_table() -> NDArray[np.uint8]:
+    """Kind of a character by the lead byte and the next: index (lead - 0xC0) * 64 + (second & 63)."""
+    kinds = np.full(64 * 64, IN_WORD, dtype=np.uint8)
+    for ranges, kind in ((GAPS, GAP), (ALONE, CHARACTER)):
+        for first, last in ranges:
+            for point in range(first, last + 1, 64):  # no range begins or ends within what two bytes tell apart
+                lead, second = chr(point).encode()[:2]
+                width = 64 if point < 0x800 else 1
+                kinds[(lead - 0xC0) * 64 + (second & 63) :][:width] = kind
+    return kinds
+
+
+FOLD = _fold_table()
+KINDS = _kind_table()
+LEADS = np.zeros(256, dtype=np.bool_)
+LEADS[0xC0:] = KINDS.reshape(64, 64).any(axis=1)
+WIDTHS = np.array([2] * 32 + [3] * 16 + [4] * 16)
+MASKS = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
+"""The lowest n bytes of eight."""
 
 
 def _powers(base: int, count: int) -> NDArray[np.uint64]:
     """base^0 ... base^(count-1) modulo 2^64."""
-    factors = np.full(count, base % MODULUS, dtype=np.uint64)
+    factors = np.full(count, base, dtype=np.uint64)
     factors[:1] = 1
     return np.multiply.accumulate(factors)
 
 
-_tables = (_powers(BYTE_BASE, 1 << 16), _powers(pow(BYTE_BASE, -1, MODULUS), 1 << 16))
-
-
-def _byte_powers(count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Powers of the byte base and of its inverse, grown to the longest text seen."""
-    global _tables
-    if len(_tables[0]) < count:
-        size = 1 << (count - 1).bit_length()
-        _tables = (_powers(BYTE_BASE, size), _powers(pow(BYTE_BASE, -1, MODULUS), size))
-    return _tables
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def splitmix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finalizer of splitmix64, in place: every input bit reaches every output bit."""
     values ^= values >> np.uint64(30)
     values *= np.uint64(0xBF58476D1CE4E5B9)
@@ -83,52 +109,157 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values
 
 
-def _word_hashes(data: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Hash and start of every word in a text that begins and ends between words, each of shape (W,).
+def _kinds(data: NDArray[np.uint8], leads: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Kind of the character that begins at each of some lead bytes."""
+    kinds: NDArray[np.uint8] = KINDS[(data[leads].astype(np.int64) - 0xC0) * 64 + (data[leads + 1] & 63)]
+    return kinds
 
-    A word's hash is its polynomial in the byte base, taken from a running sum and shifted back to the word's start, so
-    that it does not depend on where the word stands.
+
+def _edges(block: bytes, folded: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where words begin and end in bytes that begin and end between words, each of shape (W,)."""
+    inside = np.frombuffer(folded, dtype=np.uint8) != 0
+    if block.isascii():
+        edges = np.flatnonzero(inside[1:] != inside[:-1])
+        edges += 1
+        return edges[0::2], edges[1::2]
+    data = np.frombuffer(block, dtype=np.uint8)
+    leads = np.flatnonzero(LEADS[data])
+    kinds = _kinds(data, leads)
+    widths = WIDTHS[data[leads] - 0xC0]
+    for offset in range(4):
+        inside[leads[(kinds == GAP) & (widths > offset)] + offset] = False
+    cuts = inside[1:] != inside[:-1]
+    alone = leads[kinds == CHARACTER]
+    cuts[alone - 1] = True
+    cuts[alone + widths[kinds == CHARACTER] - 1] = True
+    return np.flatnonzero(cuts & inside[1:]) + 1, np.flatnonzero(cuts & inside[:-1]) + 1
+
+
+def _hashes(folded: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Hash of each word, shape (W,): eight bytes at a time, long ones apart. Eight bytes must follow the last word."""
+    eights: NDArray[np.uint64] = np.ndarray((len(folded) - 7,), dtype="<u8", buffer=folded, strides=(1,))
+    result = eights[starts]
+    result &= MASKS[np.minimum(lengths, 8)]
+    result *= np.uint64(BYTE_BASE)
+    more = np.flatnonzero((lengths > 8) & (lengths <= LONG_WORD))
+    for done in range(8, LONG_WORD, 8):
+        if not len(more):
+            break
+        part = eights[starts[more] + done] & MASKS[np.minimum(lengths[more] - done, 8)]
+        before = result[more]
+        result[more] = ((before ^ (before >> np.uint64(32))) + part) * np.uint64(WORD_BASE)
+        more = more[lengths[more] > done + 8]
+    for word in np.flatnonzero(lengths > LONG_WORD).tolist():
+        digest = blake3(folded[starts[word] : starts[word] + lengths[word]]).digest(length=8)
+        result[word] = int.from_bytes(digest, "little")
+    return splitmix(result)
+
+
+def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Cut bytes where no word is cut: before a space, a line end, or a character that is a word or a gap."""
+    start = 0
+    while start < len(data):
+        end = start + 2 * BLOCK
+        if end < len(data):
+            end = max(data.rfind(b" ", start + BLOCK, end), data.rfind(b"\n", start + BLOCK, end))
+        if end < 0:
+            end = _last_character(data, start + BLOCK, start + 2 * BLOCK)
+        if end < 0:
+            end = data.find(b" ", start + 2 * BLOCK)
+        end = min(end, len(data)) if end > 0 else len(data)
+        yield start, end
+        start = end
+
+
+def _last_character(data: bytes, first: int, last: int) -> int:
+    """Where the last character begins, among bytes [first, last), that belongs to no longer word; -1 for none."""
+    part = np.frombuffer(data, dtype=np.uint8)[first:last]
+    leads = np.flatnonzero(LEADS[part[:-1]])
+    alone = leads[_kinds(part, leads) != IN_WORD]
+    return first + int(alone[-1]) if len(alone) else -1
+
+
+def word_hashes(texts: Sequence[str]) -> WordHashes:
+    """The words of some texts.
+
+    Words are runs of letters, digits, underscores and, beyond ASCII, of everything but `GAPS`; in scripts `ALONE`
+    each character is one.
     """
-    powers, inverses = _byte_powers(len(data))
-    edges = np.flatnonzero(np.diff(IS_WORD[data].view(np.int8)))
-    starts, ends = edges[0::2] + 1, edges[1::2]
-    running = LETTERS[data]
-    running *= powers[: len(data)]
-    np.cumsum(running, out=running)
-    return _mixed((running[ends] - running[starts - 1]) * inverses[starts]), starts
+    hashes, starts, ends, first, bounds = _words(texts)
+    own = np.repeat(bounds[:-1] + 1, np.diff(first))
+    return WordHashes(hashes, starts - own, ends - own, first)
+
+
+def _words(
+    texts: Sequence[str],
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Hashes of words, their starts and ends in all texts together, first words, and the bounds of the texts."""
+    together = "\n".join(["", *texts])
+    data = together.encode(errors="replace")
+    each = texts if len(data) == len(together) else [text.encode(errors="replace") for text in texts]
+    bounds = np.cumsum([0, *map(len, each)]) + np.arange(len(texts) + 1)
+    parts = []
+    for first, last in _blocks(data):
+        block = b" " + data[first:last] + b" " * 8
+        folded = block.translate(FOLD)
+        begin, end = _edges(block, folded)
+        parts.append((_hashes(folded, begin, end - begin), begin + (first - 1), end + (first - 1)))
+    hashes, starts, ends = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+    return hashes, starts, ends, np.searchsorted(starts, bounds), bounds
+
+
+def text_batches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Consecutive texts [first, last) of about `BLOCK` characters together."""
+    first, size = 0, 0
+    for place, text in enumerate(texts):
+        size += len(text)
+        if size >= BLOCK or place == len(texts) - 1:
+            yield first, place + 1
+            first, size = place + 1, 0
 
 
 def shingles(texts: Sequence[str], words: int = SHINGLE_WORDS) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Hashes of all word n-grams of some texts and the text each belongs to, two arrays of shape (S,).
 
-    Words are runs of ASCII letters (in lower case), digits, underscores and non-ASCII bytes. A text with fewer than
-    `words` words has one shingle of all it has; one without a word has none. Equal n-grams come as often as they occur.
+    A text with fewer than `words` words has one shingle of all it has; one without a word has none. Equal n-grams come
+    as often as they occur. Those of a text are together, and the texts in order.
     """
-    pieces = [b" " + text.encode() for text in texts]
-    bounds = np.cumsum([0] + [len(p) for p in pieces])
-    data = np.frombuffer(b"".join(pieces) + b" ", dtype=np.uint8)
-    hashes, starts = _word_hashes(data)
-    first = np.searchsorted(starts, bounds)  # the number of each text's first word, and the end
-    counts_D = np.diff(first)
+    values, owners = [np.empty(0, dtype=np.uint64)], [np.empty(0, dtype=np.int64)]
+    for first, last in text_batches(texts):
+        part, owner = _shingles(texts[first:last], words)
+        values.append(part)
+        owners.append(owner + first)
+    return np.concatenate(values), np.concatenate(owners)
+
+
+def _shingles(texts: Sequence[str], words: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """As `shingles`, for a batch of texts."""
+    hashes, _, _, first, _ = _words(texts)
     windows = max(len(hashes) - words + 1, 0)
-    whole = np.zeros(windows, dtype=np.uint64)
-    for k, factor in enumerate(_powers(WORD_BASE, words)):
-        whole += hashes[k : k + windows] * factor
-    owner_W = np.repeat(np.arange(len(texts)), counts_D)
-    inside = owner_W[:windows] == owner_W[words - 1 : words - 1 + windows]
-    values, owners = whole[inside], owner_W[:windows][inside]
+    whole = hashes[words - 1 :][:windows].copy()
+    for k in range(words - 2, -1, -1):  # Horner's rule
+        whole *= np.uint64(WORD_BASE)
+        whole += hashes[k : k + windows]
+    counts_D = np.diff(first)
+    inside = np.ones(windows, dtype=bool)
+    for k in range(1, words):  # windows that go beyond the end of a text
+        beyond = first[1:] - k
+        inside[beyond[(beyond >= 0) & (beyond < windows)]] = False
+    values = whole[inside]
+    owners = np.repeat(np.arange(len(texts)), np.maximum(counts_D - words + 1, 0))
     short = np.flatnonzero((counts_D > 0) & (counts_D < words))
     if len(short):
         factors = _powers(WORD_BASE, words)
         rest = [(hashes[first[d] : first[d + 1]] * factors[: counts_D[d]]).sum(dtype=np.uint64) for d in short]
-        values = np.concatenate([values, np.array(rest, dtype=np.uint64)])
-        owners = np.concatenate([owners, short])
-    return _mixed(values), owners
+        places = np.searchsorted(owners, short)
+        values = np.insert(values, places, np.array(rest, dtype=np.uint64))
+        owners = np.insert(owners, places, short)
+    return splitmix(values), owners
 
 
 def _probe_order() -> NDArray[np.int64]:
     """For every bin (row) all bins in the order in which it borrows from them; the same for every document."""
-    keys = _mixed(np.arange(1, BINS * BINS + 1, dtype=np.uint64) * np.uint64(BYTE_BASE))
+    keys = splitmix(np.arange(1, BINS * BINS + 1, dtype=np.uint64) * np.uint64(BYTE_BASE))
     return np.argsort(keys.reshape(BINS, BINS), axis=1)
 
 
@@ -137,13 +268,13 @@ PROBES = _probe_order()
 
 def signatures(texts: Sequence[str]) -> Signatures:
     """Signatures of some texts, shape (texts, 112); each depends on its own text alone."""
-    values, owners = shingles(texts)
-    bins = ((values >> np.uint64(32)) * np.uint64(BINS)) >> np.uint64(32)
-    lowest = np.minimum(values.astype(np.uint32), EMPTY - np.uint32(1))
-    result = np.full(len(texts) * BINS, EMPTY, dtype=np.uint32)
-    np.minimum.at(result, owners * BINS + bins.astype(np.int64), lowest)
-    filled = result.reshape(len(texts), BINS)
-    return _densified(filled)
+    result = np.full((len(texts), BINS), EMPTY, dtype=np.uint32)
+    for first, last in text_batches(texts):
+        values, owners = _shingles(texts[first:last], SHINGLE_WORDS)
+        bins = ((values >> np.uint64(32)) * np.uint64(BINS)) >> np.uint64(32)
+        lowest = np.minimum(values.astype(np.uint32), EMPTY - np.uint32(1))
+        np.minimum.at(result[first:last].reshape(-1), owners * BINS + bins.astype(np.int64), lowest)
+    return _densified(result)
 
 
 def _densified(sparse: Signatures) -> Signatures:
@@ -166,76 +297,7 @@ def similarity(left: Signatures, right: Signatures) -> NDArray[np.float64]:
     return equal
 
 
-def buckets(signs: Signatures, rows: int = ROWS) -> Iterator[NDArray[np.int64]]:
-    """Groups of two or more documents that agree in a whole band of `rows` bins, ascending within a group."""
-    with_words = np.flatnonzero(signs[:, 0] != EMPTY)
-    if len(with_words) < 2:
-        return
-    factors = _powers(WORD_BASE, rows)
-    for band in range(0, BINS, rows):
-        keys = _mixed((signs[with_words, band : band + rows].astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64))
-        order = np.argsort(keys, kind="stable")
-        cuts = np.flatnonzero(np.diff(keys[order])) + 1
-        borders = np.concatenate([[0], cuts, [len(order)]])
-        for number in np.flatnonzero(np.diff(borders) > 1):
-            yield with_words[order[borders[number] : borders[number + 1]]]
-
-
-def components(signs: Signatures, at_least: float) -> NDArray[np.int64]:
-    """For every document the smallest position in its component of near-duplicates, shape (D,).
-
-    Two documents are joined when they meet in a band and their signatures agree in at least a share `at_least`.
-    """
-    parent = np.arange(len(signs))
-    for members in buckets(signs):
-        roots = {root(parent, int(m)) for m in members}
-        if len(roots) > 1:
-            for pair in _spanning_pairs(signs, members, at_least):
-                _join(parent, pair.left, pair.right)
-    return np.array([root(parent, i) for i in range(len(signs))], dtype=np.int64)
-
-
-def _spanning_pairs(signs: Signatures, members: NDArray[np.int64], at_least: float) -> Iterator[Pair]:
-    """Pairs that span the components inside one bucket; equal documents cost one comparison each, not all pairs."""
-    waiting = members
-    while len(waiting) > 1:
-        frontier, waiting = [int(waiting[0])], waiting[1:]
-        while frontier and len(waiting):
-            here = frontier.pop()
-            alike = similarity(signs[here], signs[waiting])
-            near = alike >= at_least
-            yield from (Pair(here, int(w), float(s)) for w, s in zip(waiting[near], alike[near], strict=True))
-            frontier.extend(int(w) for w in waiting[near])
-            waiting = waiting[~near]
-
-
-def root(parent: NDArray[np.int64], item: int) -> int:
-    """The representative of an item in a forest of parents; halves the path on the way."""
-    while parent[item] != item:
-        parent[item] = parent[parent[item]]
-        item = int(parent[item])
-    return item
-
-
-def _join(parent: NDArray[np.int64], left: int, right: int) -> None:
-    """Make two items one component; the smaller position represents it, whatever the order of calls."""
-    low, high = sorted((root(parent, left), root(parent, right)))
-    parent[high] = low
-
-
-def nearest_across(probe: Signatures, other: Signatures, at_least: float) -> dict[int, Pair]:
-    """For every document of `other` that is near-duplicate of one of `probe`: its position -> the most similar pair.
-
-    Bands of two rows let practically no pair slip. `left` counts in `probe`, `right` in `other`.
-    """
-    border = len(probe)
-    found: dict[int, Pair] = {}
-    for members in buckets(np.concatenate([probe, other]), STRICT_ROWS):
-        cut = int(np.searchsorted(members, border))
-        for left in members[:cut].tolist():
-            rest = members[cut:] - border
-            alike = similarity(probe[left], other[rest])
-            for right, value in zip(rest[alike >= at_least].tolist(), alike[alike >= at_least].tolist(), strict=True):
-                if right not in found or (-value, left) < (-found[right].similarity, found[right].left):
-                    found[right] = Pair(left, right, value)
-    return found
+def band_keys(signs: Signatures, band: int) -> NDArray[np.uint64]:
+    """A key for each document, equal for two that agree in the bins of a band and in practice only then; shape (D,)."""
+    part = signs[:, band * ROWS : (band + 1) * ROWS].astype(np.uint64) * _powers(WORD_BASE, ROWS)
+    return splitmix(part.sum(axis=1, dtype=np.uint64) + np.uint64(band * BYTE_BASE % MODULUS))

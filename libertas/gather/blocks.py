@@ -8,9 +8,12 @@ nodes of the tree one call at a time.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
+
+from libertas.gather import kernel
 
 NO_TEXT = frozenset((
     "audio", "button", "canvas", "datalist", "dialog", "iframe", "map", "math", "noembed", "noframes",
@@ -40,6 +43,8 @@ LEAVES = (
 CONTAINER_NUMBER = {tag: number for number, tag in enumerate(CONTAINERS)}
 LEAF_NUMBER = {tag: number for number, tag in enumerate(LEAVES)}
 PRE = LEAF_NUMBER["pre"]
+HOLDERS = frozenset({"li", "td", "th"})
+"""Leaves whose first paragraph takes their place."""
 LINE_BREAK = "\ue00a"
 """Stands for a line break inside of a block, so that a block is one line; private use, so pages have none."""
 AROUND_BREAK = re.compile(f" *{LINE_BREAK} *")
@@ -81,6 +86,8 @@ class Blocks:
     """Number of the token that its first text stands in, where the page is cut at each `<`."""
     end: list[int]
     """Number of the token that ended it."""
+    opened: list[int]
+    """The leaf of the cell or list item whose tag stands right before it, -1 for two line breaks, or 0."""
     c_parent: list[int]
     """The container around it; -1 for the body."""
     c_tag: list[int]
@@ -92,23 +99,55 @@ class Blocks:
     """Number of blocks before the container."""
     c_last: list[int]
     """Number of blocks up to its end."""
-    tokens: list[str]
-    """The page, cut at each `<`."""
+    html: str
+    """The page, in which `<` and `>` are nothing but the ends of tags."""
+
+    @property
+    def tokens(self) -> list[str]:
+        """The page, cut at each `<`."""
+        return self.html.split("<")
 
 
-def blocks_of(html: str, *, everything: bool = False, repaired: bool = False) -> Blocks:
+def blocks_of(html: str, *, everything: bool = False) -> Blocks:
     """The blocks of a page.
 
     Args:
         html: the body of a parsed tree, serialized.
         everything: read navigation and footers too.
-        repaired: `<` and `>` are only the ends of tags; found out where it is not said.
     """
-    blocks, containers = list[tuple[str, int, int, str, int, int, int, int]](), list[tuple[int, int, str, int, int]]()
-    last, pieces = list[int](), list[str]()
-    leaf = row = linked = breaks = begun = 0
-    here, in_link, names, cut = -1, False, "", html.split("<")
-    tokens = enumerate(cut)
+    columns = _columns_of(html, everything, repaired=False)
+    if columns is None:
+        html = _repaired(html)
+        columns = _columns_of(html, everything, repaired=True)
+    return Blocks(*[*columns, html])
+
+
+def _columns_of(html: str, everything: bool, repaired: bool) -> Any:
+    if kernel.native is None:
+        return read_blocks(html, everything, repaired)
+    return kernel.native.read_blocks(html, everything, repaired, _tag_table(), PRE)
+
+
+@cache
+def _tag_table() -> bytes:
+    """What the kernel has to know of tags."""
+    assert kernel.native is not None
+    tags = dict.fromkeys([*CONTAINERS, *RAW_TEXT], OTHER) | KIND
+    numbers = CONTAINER_NUMBER | LEAF_NUMBER
+    table: bytes = kernel.native.tag_table(
+        {t: (kind, numbers.get(t, -1), t in AROUND_TEXT, t in RAW_TEXT, t in HOLDERS) for t, kind in tags.items()}
+    )
+    return table
+
+
+def read_blocks(html: str, everything: bool, repaired: bool) -> list[list[Any]] | None:
+    """The columns of `Blocks`; None if there are `<` and `>` in attributes, which have to be repaired first."""
+    blocks = list[tuple[str, int, int, str, int, int, int, int, int]]()
+    containers, last = list[tuple[int, int, str, int, int]](), list[int]()
+    pieces = list[str]()
+    leaf = row = linked = breaks = begun = opened = 0
+    here, in_link, names, opening = -1, False, "", (-2, 0)
+    tokens = enumerate(html.split("<"))
     for number, token in tokens:
         tag, _, rest = token.partition(">")
         attributes = ""
@@ -118,30 +157,34 @@ def blocks_of(html: str, *, everything: bool = False, repaired: bool = False) ->
             kind = KIND.get(tag, OTHER)
         if kind == SKIP or (kind == OTHER and _is_passed_over(tag, attributes, everything)):
             rest, kind = text_behind(tag, token, tokens), TEXT
+        has_text = rest != "" and not rest.isspace()
         if kind <= LINK_END:
             in_link = kind == LINK if kind else in_link
             if rest:
                 pieces.append(rest)
                 linked += len(rest) if in_link else 0
-                breaks = 0 if breaks and not rest.isspace() else breaks
+                breaks = 0 if has_text else breaks
             continue
         if attributes and attributes[-1] != '"' and not repaired:
-            return blocks_of(_repaired(html), everything=everything, repaired=True)
+            return None
         if kind == BREAK:
             breaks += 1
             if breaks == 1 or not pieces:  # two in a row end a paragraph
                 pieces.append(LINE_BREAK + rest)
-                if rest and not rest.isspace():
+                if has_text:
                     breaks, linked = 0, linked + (len(rest) if in_link else 0)
                 continue
         if pieces:
             if words := _words(pieces, leaf == PRE):
-                blocks.append((words, linked, leaf, names, row, here, begun, number))
+                blocks.append((words, linked, leaf, names, row, here, begun, number, opened))
             pieces, linked = [], 0
         breaks, begun = 0, number
+        opened = -1 if kind == BREAK else opening[1] if opening[0] == number - 1 else 0
         if kind == LEAF:
             leaf, names = LEAF_NUMBER[tag], attributes
             row += tag == "tr"
+            if tag in HOLDERS and not has_text:
+                opening = (number, leaf)
         elif kind != BREAK:
             leaf, names = 0, ""
             if kind == OTHER and tag[:1] != "/":
@@ -152,11 +195,11 @@ def blocks_of(html: str, *, everything: bool = False, repaired: bool = False) ->
             elif kind == OTHER and here > 0:
                 last[here] = len(blocks)
                 here = containers[here][0]
-        if rest and not rest.isspace():
+        if has_text:
             pieces.append(rest)
             linked += len(rest) if in_link else 0
     ends = [n if n >= 0 else len(blocks) for n in last]
-    return Blocks(*[*_columns(blocks, 8), *_columns(containers, 5), ends, cut])
+    return [*_columns(blocks, 9), *_columns(containers, 5), ends]
 
 
 def _words(pieces: list[str], preformatted: bool) -> str:
@@ -209,6 +252,12 @@ def without_programs(source: bytes) -> bytes:
     Cuts from a tag that opens one to the next tag that closes one. Where none does, the rest stays as it is; where one
     seems to stand in an attribute, in the title or in a field, the whole page does.
     """
+    cut: bytes = cut_programs(source) if kernel.native is None else kernel.native.cut_programs(source)
+    return cut
+
+
+def cut_programs(source: bytes) -> bytes:
+    """`without_programs` without the kernel."""
     letters = np.frombuffer(source + b"   ", np.uint8)
     tags = np.flatnonzero(letters[:-3] == 60)
     first, second = letters[tags + 1] | 32, letters[tags + 2] | 32

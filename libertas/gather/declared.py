@@ -17,6 +17,8 @@ from urllib.parse import urljoin, urlsplit
 import orjson
 from resiliparse.parse.html import ElementNode, HTMLTree
 
+from libertas.gather import kernel
+
 MOST_TAGS = 2000
 """Tags of interest that are read on a page."""
 TAG_CHARACTERS = 16_000
@@ -58,7 +60,7 @@ ANY_CASE = "|".join(
 START = re.compile(rf"<(?:(!--)|({ANY_CASE}|[hH][1-3])(?=[\s>/]))")
 REST_OF_TAG = re.compile(r"""(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""")
 ATTRIBUTE = re.compile(r"""([^\s=>"'/]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>"']++)))?+""")
-END_OF_SCRIPT = re.compile(r"</(?:script|style)", re.IGNORECASE)
+END_OF_SCRIPT = re.compile(r"</(?:script|style)", re.IGNORECASE | re.ASCII)
 SCRIPTS = re.compile(r"<(script|style|svg|button)\b.*?(?:</\1|$)", re.IGNORECASE | re.DOTALL)
 COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 ANY_TAG = re.compile(r"<[^<>]*>?")
@@ -156,8 +158,29 @@ def declared(tree: HTMLTree, source: str, url: str = "") -> Page:
     """Read the tags of a page; `source` is what `tree` was parsed from."""
     found = Page(tree, source, url)
     scripts: list[str] = []
+    read = tags_of if kernel.native is None else kernel.native.tags_of
+    for start, named, end, behind in read(source, MOST_TAGS, TAG_CHARACTERS):
+        tag, rest = source[start + 1 : named].lower(), source[named:end]
+        if tag not in ("script", "style"):
+            _keep(found, tag, rest, source, start, end)
+        elif "ld+json" in rest:
+            scripts.append(source[end : min(behind, end + JSON_CHARACTERS + 1)])
+    for script in scripts:
+        if len(script) <= JSON_CHARACTERS:
+            _walk(_json(script), found)
+    found.about = first_of_type(found.nodes, ARTICLES) or first_of_type(found.nodes, WORKS)
+    found.around = first_of_type(found.nodes, PAGES)
+    return found
+
+
+def tags_of(source: str, most: int, longest: int) -> Iterator[tuple[int, int, int, int]]:
+    """Tags of interest past comments and programs; without the kernel.
+
+    Of each tag the place of its `<`, the end of its name, the place behind its `>`, and where it is a script or style
+    the end of that. No more is read behind `most` tags and comments, or within a tag behind `longest` characters.
+    """
     position = 0
-    for _ in range(MOST_TAGS):
+    for _ in range(most):
         start = START.search(source, position)
         if start is None:
             break
@@ -167,26 +190,18 @@ def declared(tree: HTMLTree, source: str, url: str = "") -> Page:
             if position < 3:
                 break
             continue
-        tag = start[2].lower()
-        rest = REST_OF_TAG.match(source, position, position + TAG_CHARACTERS)
+        rest = REST_OF_TAG.match(source, position, position + longest)
         if rest is None:
             continue
         position = rest.end()
-        if tag in ("script", "style"):
+        if start[2].lower() in ("script", "style"):
             end = END_OF_SCRIPT.search(source, position)
             if end is None:
                 break
-            if "ld+json" in rest[0]:
-                scripts.append(source[position : min(end.start(), position + JSON_CHARACTERS + 1)])
+            yield start.start(), start.end(), rest.end(), end.start()
             position = end.end()
         else:
-            _keep(found, tag, rest[0], source, start.start(), position)
-    for script in scripts:
-        if len(script) <= JSON_CHARACTERS:
-            _walk(_json(script), found)
-    found.about = first_of_type(found.nodes, ARTICLES) or first_of_type(found.nodes, WORKS)
-    found.around = first_of_type(found.nodes, PAGES)
-    return found
+            yield start.start(), start.end(), rest.end(), rest.end()
 
 
 def _keep(found: Page, tag: str, rest: str, source: str, start: int, end: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from libertas.gather import kernel
 from libertas.gather.blocks import CONTAINERS, LEAVES, Blocks
 
 Floats = NDArray[np.float32]
@@ -59,6 +60,12 @@ AROUND = (
 AROUND_BIT = np.zeros(len(CONTAINERS) + 1, np.int64)
 for _bit, _tag in enumerate(AROUND):
     AROUND_BIT[CONTAINERS.index(_tag)] = 1 << _bit
+
+TABLES = CLASS.astype(np.uint8), CLOSING, AROUND_BIT
+"""What the kernel has to know of letters and containers."""
+SIZES = 19
+"""So many of the features are sizes, of which the logarithm counts."""
+ROWS = SIZES + 49 + len(LEAVES) + len(AROUND)
 
 
 def word_keys(text: str) -> tuple[NDArray[np.uint64], NDArray[np.intp], NDArray[np.intp]]:
@@ -111,6 +118,20 @@ class Features:
 
     def of(self, blocks: Blocks, title: str) -> Floats:
         """One row for each block."""
+        if kernel.native is None:
+            rows = self.rows(blocks, title)
+        else:
+            rows = np.empty((ROWS, len(blocks.text)), np.float32)
+            b, names, words = blocks, self.names, self.words
+            kernel.native.fill_features(
+                b.text, b.linked, b.leaf, b.names, b.container, b.c_parent, b.c_tag, b.c_names, b.c_depth, b.c_first,
+                b.c_last, title, (names.keys, names.odds), (words.keys, words.odds), *TABLES, rows,
+            )  # fmt: skip
+        np.log1p(rows[:SIZES], out=rows[:SIZES])
+        return rows.T
+
+    def rows(self, blocks: Blocks, title: str) -> Floats:
+        """One column for each block, with sizes as they are; without the kernel."""
         n = len(blocks.text)
         joined = "\n".join(blocks.text) + "\n"
         raw = np.frombuffer(joined.encode("utf-8", "replace"), np.uint8)
@@ -156,9 +177,7 @@ class Features:
         sizes = [characters, words, index, n - index, np.full(n, n), np.full(n, total)]
         words_say = self._words(blocks.text, words, title)
         more_shares, more_marks, more_sizes = self._containers(blocks, characters, linked, prose, all_prose)
-        logs = np.log1p(np.array([*sizes, *more_sizes], np.float32))
-        rows = np.array([*shares, *words_say, *more_shares, *marks, *more_marks], np.float32)
-        return np.concatenate([logs, rows]).T
+        return np.array([*sizes, *more_sizes, *shares, *words_say, *more_shares, *marks, *more_marks], np.float32)
 
     def _words(self, texts: list[str], words: Floats, title: str) -> list[NDArray[Any]]:
         """What the beginning of each block says, and how far it is the words of the title."""
@@ -203,7 +222,7 @@ class Features:
         all_text, all_linked, all_good, count = inside[:, around[:STATISTICS]]
         shares = [
             *heard[:4],
-            heard.sum(0) / 5,
+            heard.cumsum(0)[-1] / 5,
             heard.min(0),
             heard.max(0),
             depth[own] / 20,

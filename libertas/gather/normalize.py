@@ -5,6 +5,8 @@ import unicodedata
 
 from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
 
+from libertas.gather import kernel
+
 INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Soft hyphens, zero-width spaces, direction marks, lone surrogates and control characters; the zero-width joiner and
 non-joiner stay, because Persian, the Indic scripts and emoji are spelled with them."""
@@ -75,6 +77,8 @@ def decode(body: bytes, charset: str | None, *, html: bool) -> str:
 
 def normalize(text: str) -> str:
     """Plain spaces and line ends, NFC, nothing invisible, no trailing spaces, at most one blank line in a row."""
+    if kernel.native is not None and kernel.native.is_normal(text):
+        return text
     text = INVISIBLE.sub("", text)
     if not text.isascii() or "\r" in text:
         text = ODD_SPACES.sub(" ", LINE_ENDS.sub("\n", text) if ENDS_OF_LINES.search(text) else text)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
-from libertas.gather import content
+from libertas.gather import content, kernel
 from libertas.gather.blocks import LEAF_NUMBER, LINE_BREAK, Blocks, blocks_of, without_programs
 from libertas.gather.comments import comment_blocks
 from libertas.gather.extracted import PLAIN_TEXT, Extracted, ReadMode
@@ -33,19 +33,18 @@ MOST_CHARACTERS = 10_000_000
 
 SELF_CLOSED = re.compile(rb"<(script|style|title|textarea|iframe)\b([^<>]*)/>")
 """XHTML may close these at once; an HTML parser would take the rest of the page for what is in them."""
-OWN_MARKS = re.compile("[\ue000-\ue003\ue00a]")
+OWN_MARKS = "\ue000\ue001\ue002\ue003\ue00a"
 """Private-use characters that stand for formulas, code and line breaks here, and for icons where pages have them."""
 MOST_HITS = 1000
 HINT_OF_MATH = re.compile(
-    rb"mathjax|math[/?]|<math|</math|:math[ >]|mwe-math|math-|-math|asciimath|mathtex|katex|mimetex|(?<!trans)latex|"
-    rb"arithmatex|data-tex|[\"' .\[/]tex[\"' .\]x]|\?tex=|texerror|class=.math|mathml|math\]|itex\]|"
+    rb"mathjax|(?<!=)math[/?]|<math|</math|:math[ >]|mwe-math|(?<!rank-)(?<!after)math-|(?<!rank)-math(?!e[mw])|"
+    rb"asciimath|mathtex|katex|mimetex|(?<!trans)latex|"
+    rb"arithmatex|data-tex|[\"' .\[/]tex[\"' .\]x]|\?tex=|texerror|class=.math(?!emati)|mathml|math\]|itex\]|"
     rb"[\s>(,;:-]\\\((?:\s*[a-z]\s*|(?=[^'\"|\n*\\<>?]{0,50}(?:[\^_={}+]|\\[a-z]))[^'\"|\n*]{1,90}?)\\\)",
     re.IGNORECASE,
 )
 """What formulas are encoded in, in the neighbourhood of `tex` and `math`; or a formula in the text, where words in such
-parentheses are none: programs that write Markdown escape them."""
-OPENING = 0x285C
-"""`\\(` as a little-endian number."""
+parentheses are none: programs that write Markdown escape them. `rank-math` is a plug-in for search engines."""
 
 
 @dataclass(slots=True)
@@ -86,7 +85,7 @@ def page_of(body: bytes, charset: str | None, mode: ReadMode = PLAIN_TEXT, url: 
     source = decode(body, charset, html=True) if hinted or mode.metadata else ""
     mathematical = hinted and may_have_math(source)
     page_source = source if mathematical else decode(without_programs(body), charset, html=True)
-    tree = HTMLTree.parse(OWN_MARKS.sub(" ", page_source) if not page_source.isascii() else page_source)
+    tree = HTMLTree.parse(_without_own_marks(page_source))
     found = write_out_math(tree, source) if mathematical else None
     page = parsed(tree, everything=mode.everything, programs=mathematical)
     kept = kept_blocks(page, mode)
@@ -116,18 +115,32 @@ def _has_hint_of_math(body: bytes) -> bool:
     Looking for short words in all bytes at once costs a twentieth of looking for all encodings; most pages have them
     only in `text` and `Math.floor`.
     """
+    near = near_hints(body) if kernel.native is None else kernel.native.near_hints(body)
+    return HINT_OF_MATH.search(near) is not None
+
+
+def near_hints(body: bytes) -> bytes:
+    r"""What stands around `tex`, `math` and `\(`, each with a space behind it; without the kernel."""
     if len(body) < 4:
-        return False
+        return b""
     letters = np.frombuffer(body, np.uint8) | 32
     t, e, x, after = letters[:-3], letters[1:-2], letters[2:-1], letters[3:]
     hits = np.flatnonzero((x == 120) & (e == 101) & (t == 116) & (after != 116))[:MOST_HITS].tolist()
     m, a, t, h, after = letters[:-4], letters[1:-3], letters[2:-2], letters[3:-1], letters[4:]
     hits += np.flatnonzero((h == 104) & (t == 116) & (a == 97) & (m == 109) & (after != 46))[:MOST_HITS].tolist()
     near = [body[max(i - 8, 0) : i + 12] for i in hits]
-    for odd in (0, 1):
-        opened = np.flatnonzero(np.frombuffer(body, "<u2", (len(body) - odd) // 2, odd) == OPENING)[:MOST_HITS]
-        near += [body[max(i - 1, 0) : i + 100] for i in (2 * opened + odd).tolist()]
-    return HINT_OF_MATH.search(b" ".join(near)) is not None
+    letters = np.frombuffer(body, np.uint8)
+    opened = np.flatnonzero((letters[:-1] == 92) & (letters[1:] == 40))[:MOST_HITS].tolist()
+    near += [body[max(i - 1, 0) : i + 100] for i in opened]
+    return b"".join([piece + b" " for piece in near])
+
+
+def _without_own_marks(source: str) -> str:
+    if kernel.native is not None and not kernel.native.may_have_marks(source):
+        return source
+    for mark in OWN_MARKS:
+        source = source.replace(mark, " ")
+    return source
 
 
 def kept_blocks(page: Parsed, mode: ReadMode = PLAIN_TEXT) -> NDArray[np.bool_]:

@@ -24,7 +24,17 @@ from libertas.errors import BrokenLineage, UnfinishedArtifact, UsageError
 from libertas.lineage.fingerprint import canonical, digest, file_digest
 
 MANIFEST = "manifest.json"
-PACKAGES = ("fastwarc", "numpy", "pyarrow", "pydivsufsort", "resiliparse", "tokenizers", "torch", "zstandard")
+PACKAGES = (
+    "fastwarc",
+    "numpy",
+    "pyarrow",
+    "pydivsufsort",
+    "resiliparse",
+    "scikit-learn",
+    "tokenizers",
+    "torch",
+    "zstandard",
+)
 """Libraries whose version may change what comes out."""
 
 

@@ -146,6 +146,7 @@ SHOWN = {
     "overlaps": ("documents", "items"),
     "redactions": ("documents", "spans"),
     "datasheet": ("documents", "bytes"),
+    "scorer": ("learned_from", "held_out_bits_per_byte", "held_out_area_under_curve"),
     "tokens": ("train_tokens", "validation_tokens", "vocabulary"),
     "index": ("tokens",),
     "run": ("parameters", "steps", "final_loss"),

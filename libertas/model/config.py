@@ -54,7 +54,8 @@ class ModelConfig:
     """Whether queries and keys are RMS-normalized in each head, with a weight (Henry et al. 2020)."""
     positions: str = "learned"
     """`learned`, `axial` (a vector for the row of `axial_columns` positions that a token stands in, and one for its
-    column; GPT-Neo), `rotary` (Su et al. 2021), `alibi` (Press et al. 2022), `sinusoidal` (Vaswani et al. 2017), `none`."""
+    column; GPT-Neo), `rotary` (Su et al. 2021), `alibi` (Press et al. 2022), `sinusoidal` (Vaswani et al. 2017) or
+    `none`."""
     axial_columns: int = 32
     """Positions in a row of axial positions."""
     rotary_share: float = 1.0

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def live(run: Path, result: Path | None, trace: Path | None) -> Life:
     tokens = _parent(origin, "tokens")
     mix = _parent(tokens, "corpus")
     gathered = [p for p in mix.parents if p.role == "corpus"]
-    decisions = next((p for p in mix.parents if p.role == "decisions"), None)
+    sidecars = [p for p in mix.parents if p.role == "decisions"]
     manifest = _manifest(origin)
     return Life(
         run=origin,
@@ -112,7 +113,7 @@ def live(run: Path, result: Path | None, trace: Path | None) -> Life:
         archives=sum(not n.parents for n in ancestors(mix)),
         components=_components(tokens.path, _manifest(mix)),
         languages=_languages(gathered),
-        passages=_passages(gathered, decisions, _manifest(mix)),
+        passages=_passages(gathered, sidecars, _manifest(mix)),
         result=scored,
         scores=orjson.loads((scored.path / RESULTS).read_bytes())["libertas"] if scored else None,
         trace=traced,
@@ -169,8 +170,22 @@ def _languages(gathered: list[Node]) -> list[tuple[str, int]]:
     return _most_frequent(found)
 
 
-def _passages(gathered: list[Node], decisions: Node | None, mix: Manifest) -> list[Passage]:
-    """The stages in order; what leaves one enters the next, and in = out + dropped for each."""
+TITLES = {
+    "decisions": "Curation",
+    "duplicates": "Deduplication",
+    "overlaps": "Decontamination",
+    "redactions": "Redaction",
+}
+"""Kinds of side-cars, and what the passage through their verdicts is called."""
+DUPLICATE = "a kept document"
+"""Part of every reason that `mix` gives for leaving a duplicate out."""
+
+
+def _passages(gathered: list[Node], sidecars: list[Node], mix: Manifest) -> list[Passage]:
+    """The stages in order; what leaves one enters the next, and in = out + dropped for each.
+
+    A document that several side-cars speak against was kept back by the first.
+    """
     records: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     for node in gathered:
@@ -179,26 +194,28 @@ def _passages(gathered: list[Node], decisions: Node | None, mix: Manifest) -> li
         reasons.update(counts["dropped"])
     found = [Passage("Extraction", "records", records["in"], records["out"], tuple(_most_frequent(reasons)))]
     left = Counter(mix.counts["dropped"])
-    if decisions is not None:
-        counts = _manifest(decisions).counts
-        judged = counts["documents"]
-        found.append(
-            Passage(
-                "Curation", "documents", judged["in"], judged["out"], tuple(_most_frequent(Counter(counts["dropped"])))
-            )
-        )
-        left = left - Counter(counts["dropped"])
+    for node in sidecars:
+        manifest = _manifest(node)
+        said = Counter({reason: n for reason, n in left.items() if _is_from(manifest, reason)})
+        left -= said
+        entered = found[-1].left
+        title = TITLES[manifest.kind]
+        found.append(Passage(title, "documents", entered, entered - said.total(), tuple(_most_frequent(said))))
     mixed = mix.counts["documents"]
     found.append(Passage("Mixture", "documents", found[-1].left, mixed["out"], tuple(_most_frequent(left))))
-    entered = found[0].entered
-    for passage in found:
+    for before, passage in pairwise([found[0], *found]):
         kept_back = sum(n for _, n in passage.dropped)
         assert passage.entered == passage.left + kept_back, (
             f"{passage.title}: a document vanished between the manifests"
         )
-        assert passage in found[:1] or passage.entered == entered, f"{passage.title} read other documents"
-        entered = passage.left
+        assert passage is before or passage.entered == before.left, f"{passage.title} read other documents"
     return found
+
+
+def _is_from(sidecar: Manifest, reason: str) -> bool:
+    if sidecar.kind == "duplicates":
+        return DUPLICATE in reason
+    return reason in sidecar.counts.get("dropped", {})
 
 
 def _most_frequent(counts: Counter[str]) -> list[tuple[str, int]]:

@@ -1,61 +1,24 @@
 """The order of training as a function: which tokens step s reads, and which steps read token t, both in O(1).
 
 Tokens are cut into sequences of T; epoch e reads all of them in the order of a keyed permutation of their numbers. The
-permutation is a Feistel network over the next power of four with cycle walking (Black & Rogaway 2002, "Ciphers with
-arbitrary finite domains"): no table, no memory, seekable, and invertible, so that "when was this token read?" is
-computed instead of logged. A linear-congruential shuffle would be cheaper and is known to be pathological.
+permutation needs no table and is invertible, so that "when was this token read?" is computed instead of logged.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from blake3 import blake3
-from numpy.typing import NDArray
 
-ROUNDS = 8
-"""Four rounds of strong functions make a pseudorandom permutation (Luby & Rackoff 1988); ours are only mixers."""
-
-Numbers = NDArray[np.uint64]
-
-
-def _round_keys(seed: int, epoch: int) -> list[np.uint64]:
-    data = blake3(f"libertas order {seed} {epoch}".encode()).digest(length=8 * ROUNDS)
-    return list(np.frombuffer(data, dtype="<u8"))
-
-
-def _mix(half: Numbers, key: np.uint64) -> Numbers:
-    """The finalizer of splitmix64 (Steele, Lea & Flood 2014) on a half and a round key."""
-    z = half + key
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-def _network(numbers: Numbers, half_bits: int, keys: list[np.uint64]) -> Numbers:
-    bits, mask = np.uint64(half_bits), np.uint64((1 << half_bits) - 1)
-    left, right = numbers >> bits, numbers & mask
-    for key in keys:
-        left, right = right, left ^ (_mix(right, key) & mask)
-    return (right << bits) | left  # halves swapped, so that reversed keys undo it
-
-
-def _walk(numbers: Numbers, size: int, keys: list[np.uint64]) -> Numbers:
-    half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
-    with np.errstate(over="ignore"):
-        out = _network(numbers, half_bits, keys)
-        while (outside := out >= np.uint64(size)).any():
-            out[outside] = _network(out[outside], half_bits, keys)
-    return out
+from libertas.permutation import Numbers, permuted, unpermuted
 
 
 def permute(numbers: Numbers, size: int, seed: int, epoch: int) -> Numbers:
     """Image of each number below `size` under the keyed permutation of 0…size-1."""
-    return _walk(numbers.astype(np.uint64), size, _round_keys(seed, epoch))
+    return permuted(numbers, size, f"libertas order {seed} {epoch}")
 
 
 def unpermute(numbers: Numbers, size: int, seed: int, epoch: int) -> Numbers:
     """The inverse of `permute`."""
-    return _walk(numbers.astype(np.uint64), size, _round_keys(seed, epoch)[::-1])
+    return unpermuted(numbers, size, f"libertas order {seed} {epoch}")
 
 
 @dataclass(frozen=True, kw_only=True)

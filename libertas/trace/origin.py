@@ -6,12 +6,12 @@ from pathlib import Path
 import orjson
 
 from libertas.corpus import Corpus
-from libertas.curate.decide import decisions_of
+from libertas.curate.why import decisions_of, sidecars_above
 from libertas.document import Decision, Document, WarcRef
 from libertas.errors import BrokenLineage, UsageError
 from libertas.gather.warc import read_record
 from libertas.lineage.manifest import named, read_manifest
-from libertas.lineage.walk import find_ancestor, input_of, source_files
+from libertas.lineage.walk import input_of, source_files
 from libertas.tokenize.order import Order
 from libertas.tokenize.store import TokenStore
 
@@ -73,8 +73,8 @@ class Origins:
         """Find the corpus and the archives of `store` through its lineage; `steps` of `order` were trained."""
         self.store, self.order, self.steps = store, order, steps
         self.corpus: Corpus = store.corpus()
-        self.decisions = find_ancestor(store.path, "decisions")
-        """The decisions that let the documents in, or None."""
+        self.sidecars = sidecars_above(store.path)
+        """Everything that judged the documents before they were mixed."""
         self._files = source_files(store.path)
 
     @staticmethod
@@ -121,8 +121,8 @@ class Origins:
         raise broken
 
     def decided(self, document_id: str) -> list[Decision]:
-        """What every rule said of a document; empty where the documents were mixed without decisions."""
-        return decisions_of(self.decisions, document_id) if self.decisions else []
+        """What every stage said of a document; empty where the documents were mixed without decisions."""
+        return [decision for sidecar in self.sidecars for decision in decisions_of(sidecar, document_id)]
 
     def _steps(self, position: int, number: int, document_id: str) -> list[int]:
         within = position - int(self.store.offsets[number])

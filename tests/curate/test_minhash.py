@@ -3,18 +3,23 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from libertas.curate import minhash
 
-SOME_TEXT = st.text(alphabet="aAbB cC\n.,_1é漢 ", max_size=60)
+SOME_TEXT = st.text(alphabet="aAbB cC\n.,_1éЖء漢字ภา。“\u00a0🙂 ", max_size=60)
 
 
-def ngrams(text: str, n: int = minhash.SHINGLE_WORDS) -> set[tuple[bytes, ...]]:
-    """The definition, word by word."""
-    words = re.findall(rb"[a-z0-9_\x80-\xff]+", text.encode().lower())
-    return {tuple(words[i : i + n]) for i in range(max(len(words) - n + 1, 1))} if words else set()
+def words(text: str) -> list[str]:
+    """The definition, character by character."""
+    lower = "".join(c.lower() if c.isascii() else c for c in text)
+    return re.findall("[\u4e00-\u9fff\u0e00-\u0e7f]|[a-z0-9_é\u0416\u0621]+", lower)
+
+
+def ngrams(text: str, n: int = minhash.SHINGLE_WORDS) -> set[tuple[str, ...]]:
+    found = words(text)
+    return {tuple(found[i : i + n]) for i in range(max(len(found) - n + 1, 1))} if found else set()
 
 
 def text_of(numbers: list[int]) -> str:
@@ -39,10 +44,26 @@ def test_a_signature_depends_on_its_own_text_alone(texts: list[str], cut: int) -
     assert np.array_equal(together, apart)
 
 
-def test_a_word_hashes_the_same_beyond_the_first_table_of_powers() -> None:
-    far = "x" * (1 << 17)
-    values, _ = minhash.shingles(["one two three", far + " one two three"], 3)
-    assert values[0] == values[-1]
+@given(SOME_TEXT, st.sampled_from(["", "x" * 100, "漢"]))
+def test_words_are_found_where_they_stand(text: str, longer: str) -> None:
+    found = minhash.word_hashes(["one", text + longer, "a 🙂"])
+    data = (text + longer).encode()
+    inside = slice(*found.first[1:3].tolist())
+    spans = zip(found.starts[inside].tolist(), found.ends[inside].tolist(), strict=True)
+    lower = [data[start:end].decode() for start, end in spans]
+    assert ["".join(c.lower() if c.isascii() else c for c in word) for word in lower] == words(text + longer)
+    assert len(set(found.hashes[inside].tolist())) == len(set(words(text + longer)))
+    assert found.starts[-1] == 0
+
+
+@pytest.mark.parametrize("gap", [" ", "\n", "", "。"])
+def test_a_text_of_many_blocks_is_cut_at_no_word(gap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = gap.join(["abc defg hijklmnopq rs", "漢字 and more", "t" * 70, "字" * 90, "ß" * 80] * 40)
+    whole = minhash.word_hashes([text])
+    monkeypatch.setattr(minhash, "BLOCK", 50)
+    cut = minhash.word_hashes([text])
+    assert np.array_equal(whole.hashes, cut.hashes)
+    assert np.array_equal(whole.starts, cut.starts)
 
 
 def test_estimated_similarity_is_unbiased_and_as_exact_as_112_bins_allow() -> None:
@@ -76,45 +97,32 @@ def test_a_text_without_words_is_similar_to_nothing() -> None:
     signs = minhash.signatures(["", "...", "a b c"])
     assert (signs[:2] == minhash.EMPTY).all()
     assert minhash.similarity(signs, signs).tolist() == [0.0, 0.0, 1.0]
-    assert minhash.components(signs, 0.8).tolist() == [0, 1, 2]
 
 
-def similar_signatures(seed: int, count: int = 40) -> minhash.Signatures:
-    """Chains of documents, each a copy of an earlier one with a few bins changed."""
-    generator = np.random.default_rng(seed)
-    signs = generator.integers(0, 1 << 31, (count, minhash.BINS), dtype=np.uint32)
-    for i in range(1, count):
-        if generator.random() < 0.7:
-            signs[i] = signs[generator.integers(i)]
-            changed = generator.choice(minhash.BINS, generator.integers(0, 30), replace=False)
-            signs[i, changed] = generator.integers(0, 1 << 31, len(changed))
-    return signs
+def test_two_signatures_share_the_key_of_a_band_when_they_agree_in_all_its_bins() -> None:
+    generator = np.random.default_rng(0)
+    signs = generator.integers(0, 4, (200, minhash.BINS), dtype=np.uint32)
+    for band in range(minhash.BANDS):
+        part = signs[:, band * minhash.ROWS : (band + 1) * minhash.ROWS]
+        same = (part[:, None] == part[None]).all(axis=2)
+        keys = minhash.band_keys(signs, band)
+        assert np.array_equal(keys[:, None] == keys[None], same)
+        assert same.sum() > 200
+    flat = np.zeros((1, minhash.BINS), dtype=np.uint32)
+    assert len({int(minhash.band_keys(flat, band)[0]) for band in range(minhash.BANDS)}) == minhash.BANDS
 
 
-def candidate_pairs(signs: minhash.Signatures, rows: int) -> set[tuple[int, int]]:
-    bands = signs.reshape(len(signs), -1, rows)
-    return {
-        (i, j) for i in range(len(signs)) for j in range(i + 1, len(signs)) if (bands[i] == bands[j]).all(axis=1).any()
-    }
-
-
-@settings(deadline=None, max_examples=10)
-@given(st.integers(0, 10**6), st.sampled_from([0.6, 0.8, 0.95]))
-def test_components_are_those_of_the_graph_of_all_candidate_pairs(seed: int, at_least: float) -> None:
-    signs = similar_signatures(seed)
-    expected = list(range(len(signs)))
-    for _ in signs:
-        for i, j in candidate_pairs(signs, minhash.ROWS):
-            if minhash.similarity(signs[i], signs[j]) >= at_least:
-                expected[i] = expected[j] = min(expected[i], expected[j])
-    assert minhash.components(signs, at_least).tolist() == expected
-
-
-@settings(deadline=None, max_examples=10)
-@given(st.integers(0, 10**6), st.integers(1, 39))
-def test_nearest_across_finds_what_comparing_all_pairs_finds(seed: int, cut: int) -> None:
-    signs = similar_signatures(seed)
-    alike = minhash.similarity(signs[:cut, None], signs[None, cut:])
-    expected = {j: (int(alike[:, j].argmax()), alike[:, j].max()) for j in np.flatnonzero((alike >= 0.8).any(axis=0))}
-    found = minhash.nearest_across(signs[:cut], signs[cut:], 0.8)
-    assert {j: (p.left, p.similarity) for j, p in found.items()} == expected
+def test_pairs_that_are_just_similar_enough_meet_in_a_band() -> None:
+    generator = random.Random(2)
+    pairs = []
+    for _ in range(400):
+        numbers = [generator.randrange(10**6) for _ in range(200)]
+        edited = list(numbers)
+        for place in range(20, 180, 40):  # 4 of 200 words, in 20 of 196 shingles: similarity 176 / 216
+            edited[place] = generator.randrange(10**6)
+        pairs.append((text_of(numbers), text_of(edited)))
+    left, right = (minhash.signatures(side) for side in zip(*pairs, strict=True))
+    keys = ((minhash.band_keys(left, b), minhash.band_keys(right, b)) for b in range(minhash.BANDS))
+    meet = np.any([a == b for a, b in keys], axis=0)
+    assert len(ngrams(pairs[0][0]) & ngrams(pairs[0][1])) / len(ngrams(pairs[0][0]) | ngrams(pairs[0][1])) == 176 / 216
+    assert meet.mean() >= 0.98

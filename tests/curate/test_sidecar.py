@@ -37,8 +37,8 @@ def written(folder: Path, corpora: list[Corpus], **how: object) -> dict[str, byt
 
 @pytest.fixture
 def corpora(tmp_path: Path, make_corpus, monkeypatch) -> list[Corpus]:
-    monkeypatch.setattr("libertas.corpus.FRAME_BYTES", 2000)
-    monkeypatch.setattr("libertas.corpus.PIECE_BYTES", 5000)
+    monkeypatch.setattr("libertas.corpus.shard.FRAME_BYTES", 2000)
+    monkeypatch.setattr("libertas.corpus.store.PIECE_BYTES", 5000)
     first = make_corpus([document(n) for n in range(90)], tmp_path / "first")
     second = make_corpus([document(n) for n in range(90, 95)], tmp_path / "second")
     return [Corpus.open(first), Corpus.open(second)]

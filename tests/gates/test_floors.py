@@ -5,8 +5,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from libertas.curate.config import MixConfig
-from libertas.curate.mix import mix
+from libertas.curate.mixture.config import MixConfig
+from libertas.curate.mixture.mix import mix
 from libertas.gather.config import GatherConfig, PackConfig
 from libertas.gather.documents import gather
 from libertas.gather.extract import extract

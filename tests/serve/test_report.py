@@ -13,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from making import text
 
-from libertas.curate.config import CurateConfig, MixConfig
+from libertas.curate.config import CurateConfig
 from libertas.curate.decide import curate
-from libertas.curate.mix import mix
+from libertas.curate.duplicates.config import DedupConfig
+from libertas.curate.duplicates.find import dedup
+from libertas.curate.mixture.config import MixConfig
+from libertas.curate.mixture.mix import mix
 from libertas.errors import UsageError
 from libertas.evaluate.config import EvaluateConfig
 from libertas.evaluate.result import evaluate
@@ -59,10 +62,12 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Path:
         archives = (folder / "archives" / component,)
         gather(GatherConfig(archives=archives, component=component, workers=1, out=folder / "corpora" / component))
     corpora = (folder / "corpora" / "notes", folder / "corpora" / "letters")
-    curate(CurateConfig(corpora=corpora, rules=(), near_duplicate_similarity=1.0, workers=1, out=folder / "decisions"))
+    curate(CurateConfig(corpora=corpora, rules=(), workers=1, out=folder / "decisions"))
+    dedup(DedupConfig(corpora=corpora, methods=("exact",), workers=1, out=folder / "duplicates"))
+    judged = (folder / "decisions", folder / "duplicates")
     weights = {"notes": 2.0, "letters": 0.5}
     mixed = folder / "mix"
-    mix(MixConfig(corpora=corpora, decisions=folder / "decisions", weights=weights, validation=0.1, out=mixed))
+    mix(MixConfig(corpora=corpora, decisions=judged, weights=weights, validation=0.1, out=mixed))
     tokenize(TokenizeConfig(corpus=mixed, out=folder / "tokens", vocabulary=300))
     index(IndexConfig(tokens=folder / "tokens", out=folder / "index"))
     run = folder / "run"
@@ -110,7 +115,7 @@ def test_the_report_is_an_artifact_that_verifies_up_to_the_archives(life: Path) 
     assert [i.role for i in manifest.inputs] == ["run", "result", "trace"]
     outcome = verify(life / "report")
     assert outcome.sound
-    assert outcome.artifacts == manifest.counts["artifacts"] + 1 == 12
+    assert outcome.artifacts == manifest.counts["artifacts"] + 1 == 13
 
 
 def test_the_same_inputs_draw_the_same_bytes(life: Path) -> None:
@@ -132,12 +137,16 @@ def test_the_summary_is_made_from_the_manifests(life: Path, page: Reader) -> Non
 
 def test_every_document_is_kept_or_dropped_with_a_reason(life: Path, page: Reader) -> None:
     passages = live(life / "run", None, None).passages
-    assert [(p.title, p.entered, p.left) for p in passages[:2]] == [("Extraction", 38, 36), ("Curation", 36, 35)]
+    assert [(p.title, p.entered, p.left) for p in passages[:3]] == [
+        ("Extraction", 38, 36),
+        ("Curation", 36, 36),
+        ("Deduplication", 36, 35),
+    ]
     assert passages[0].dropped == (("warcinfo record", 2),)
-    assert passages[1].dropped == (("same text as a kept document", 1),)
-    assert passages[2].entered == 35
-    assert passages[2].left == read_manifest(life / "mix").counts["documents"]["out"]
-    assert passages[2].dropped == (("beyond the weight of its component", 35 - passages[2].left),)
+    assert passages[2].dropped == (("same text as a kept document", 1),)
+    assert passages[3].entered == 35
+    assert passages[3].left == read_manifest(life / "mix").counts["documents"]["out"]
+    assert passages[3].dropped == (("beyond the weight of its component", 35 - passages[3].left),)
     for passage in passages:
         lost = passage.entered - passage.left
         assert f"{passage.entered:,} {passage.unit} = {passage.left:,} kept + {lost:,} dropped" in page.text()

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from making import text
 
-from libertas.curate.config import CurateConfig, MixConfig
+from libertas.curate.config import CurateConfig
 from libertas.curate.decide import curate
-from libertas.curate.mix import mix
+from libertas.curate.mixture.config import MixConfig
+from libertas.curate.mixture.mix import mix
 from libertas.gather.config import GatherConfig, PackConfig
 from libertas.gather.documents import gather
 from libertas.gather.pack import pack
@@ -36,11 +37,11 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Path:
         archive = folder / "archives" / component
         gather(GatherConfig(archives=(archive,), component=component, workers=1, out=folder / "corpora" / component))
     corpora = (folder / "corpora" / "notes", folder / "corpora" / "letters")
-    curate(CurateConfig(corpora=corpora, rules=(), workers=1, out=folder / "decisions"))
+    curate(CurateConfig(corpora=corpora, rules=("gopher_words", "c4_lorem_ipsum"), workers=1, out=folder / "decisions"))
     mix(
         MixConfig(
             corpora=corpora,
-            decisions=folder / "decisions",
+            decisions=(folder / "decisions",),
             weights={"notes": 2.0},
             validation=0.01,
             seed=2,

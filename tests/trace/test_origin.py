@@ -72,9 +72,10 @@ def test_only_models_have_read_anything(life: Path) -> None:
 def test_the_decisions_about_a_document_are_found(life: Path) -> None:
     origins = Origins.of_model(life / "run")
     document = origins.origin(0).document
-    assert [(d.rule, d.reason) for d in origins.decided(document.id)] == [
-        ("exact_duplicate", None),
-        ("near_duplicate", None),
+    words = float(len(document.text.split()))
+    assert [(d.rule, d.reason, d.value) for d in origins.decided(document.id)] == [
+        ("gopher_words", None, words),
+        ("c4_lorem_ipsum", None, 0.0),
     ]
 
 

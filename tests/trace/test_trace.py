@@ -44,7 +44,7 @@ def test_a_sentence_of_one_document_is_traced_to_it(life: Path, tmp_path: Path) 
     assert place["before"] + place["span"] + place["after"] in document.text
     assert place["span"] == span["text"]
     assert min(len(place["before"]), len(place["after"])) > 150
-    assert [r["rule"] for r in place["rules"]] == ["exact_duplicate", "near_duplicate"]
+    assert [r["rule"] for r in place["rules"]] == ["gopher_words", "c4_lorem_ipsum"]
 
 
 def test_copies_of_a_document_are_counted_but_shown_once(life: Path, tmp_path: Path) -> None:

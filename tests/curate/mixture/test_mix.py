@@ -1,22 +1,25 @@
+"""Mixing: nothing vanishes, what was said is acted on, and the same bytes come out."""
+
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import lm_dataformat
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import document, text
+from making import MadeConfig, document, text
+from said_by_hand import against, cut, made_sidecar, member
 
-from libertas.corpus import Corpus
+from libertas.corpus import Corpus, CorpusWriter
 from libertas.curate import minhash
-from libertas.curate.config import CurateConfig, MixConfig
-from libertas.curate.decide import curate
-from libertas.curate.mix import mix
+from libertas.curate.mixture.config import MixConfig
+from libertas.curate.mixture.mix import mix
 from libertas.document import Document
 from libertas.errors import UsageError
+from libertas.lineage.artifact import Draft
 from libertas.lineage.manifest import read_manifest
 
 
@@ -24,14 +27,18 @@ def web_and_code(web: int = 40, code: int = 20) -> list[Document]:
     return [document(n, "web") for n in range(web)] + [document(1000 + n, "code") for n in range(code)]
 
 
-def mixed(documents: list[Document], make_corpus, folder: Path, **settings: object) -> tuple[Corpus, Corpus]:
+def mixed(documents: list[Document], make_corpus, folder: Path, **settings: Any) -> tuple[Corpus, Corpus]:
     out = folder / "mix"
-    mix(MixConfig(corpora=(make_corpus(documents, folder / "all"),), out=out, **settings))
+    mix(MixConfig(corpora=(make_corpus(documents, folder / "all"),), out=out, workers=1, **settings))
     return Corpus.open(out, "train"), Corpus.open(out, "validation")
 
 
 def drops(corpus: Corpus) -> list[dict[str, object]]:
     return pq.read_table(corpus.path / "drops.parquet").to_pylist()
+
+
+def reasons(corpus: Corpus) -> dict[str, str]:
+    return {str(row["document_id"]): str(row["rule"]) for row in drops(corpus)}
 
 
 def components(corpus: Corpus) -> list[str]:
@@ -42,63 +49,212 @@ WEIGHTS = st.dictionaries(st.sampled_from("ab"), st.sampled_from([0.0, 0.3, 1.0,
 TEXTS = st.builds(lambda n, tail: text(n, 30) + tail, st.integers(0, 8), st.sampled_from(["", " ", " more words here"]))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), TEXTS | st.just("")), min_size=1, max_size=14),
     WEIGHTS,
     st.sampled_from([0.0, 0.02, 0.3]),
+    st.sampled_from([0.0, 0.1]),
     st.integers(0, 3),
 )
-def test_nothing_vanishes_and_validation_is_unseen(make_corpus, parts, weights, validation, seed) -> None:
+def test_nothing_vanishes_and_what_is_held_out_is_unseen(make_corpus, parts, weights, validation, test, seed) -> None:
     documents = [document(n, component, content) for n, (component, content) in enumerate(parts)]
     weights = {name: w for name, w in weights.items() if name in {c for c, _ in parts}}
+    said = {"weights": weights, "validation": validation, "test": test, "seed": seed}
     with tempfile.TemporaryDirectory() as folder:
         try:
-            train, held = mixed(documents, make_corpus, Path(folder), weights=weights, validation=validation, seed=seed)
+            train, held = mixed(documents, make_corpus, Path(folder), **said)
         except UsageError as error:
             if "holds out all" in str(error) or "no component to train on" in str(error):
                 return
             raise
+        tested = Corpus.open(train.path, "test") if test else None
         gone = {str(row["document_id"]) for row in drops(train)}
         assert len(gone) == len(drops(train))
-        parted = [set(train.ids()), set(held.ids()), gone]
+        parted = [set(train.ids()), set(held.ids()), set(tested.ids() if tested else ()), gone]
         assert set.union(*parted) == {d.id for d in documents}
         assert sum(map(len, parted)) == len(documents)
-        assert not {d.text.strip() for d in train} & {d.text.strip() for d in held}
-        signs = [minhash.signatures([d.text for d in part]) for part in (held, train)]
+        unseen = [*held, *(tested or ())]
+        assert not {d.text.strip() for d in train} & {d.text.strip() for d in unseen}
+        signs = [minhash.signatures([d.text for d in part]) for part in (unseen, train)]
         assert not (minhash.similarity(signs[0][:, None], signs[1][None]) >= 0.8).any()
-        copies = len(train) - len(parted[0])
-        assert train.manifest.counts["copies"] == copies
+        assert train.manifest.counts["copies"] == len(train) - len(parted[0])
         in_use = {d.meta["component"] for d in documents if weights.get(d.meta["component"], 1.0) > 0}
         assert set(components(held)) == (in_use if validation else set())
 
 
-def test_decisions_are_acted_on_and_the_first_reason_is_kept(make_corpus, tmp_path) -> None:
-    documents = [*web_and_code(), document(9, content="short"), document(10, "code", content="short ")]
+NUMBERS = st.sets(st.integers(0, 11), max_size=4)
+
+
+@settings(deadline=None, max_examples=8)
+@given(NUMBERS, NUMBERS, NUMBERS, st.lists(st.integers(0, 3), min_size=12, max_size=12), st.integers(0, 60))
+def test_whatever_was_said_documents_in_are_documents_out_and_drops(
+    make_corpus, buried, gone, cut_ones, clusters, end
+) -> None:
+    documents = [document(n, "ab"[n % 2], text(n, 20)) for n in range(12)]
+    first = {c: clusters.index(c) for c in clusters if clusters.count(c) > 1}
+    rows = [
+        member(documents[n].id, first[c], "near" if n > first[c] else "representative", 0.9, of=documents[first[c]].id)
+        for n, c in enumerate(clusters)
+        if c in first
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        corpora = [make_corpus(documents[k::2], folder / f"{k}") for k in range(2)]
+        said = made_sidecar(
+            corpora,
+            folder / "said",
+            against=[against(documents[n].id, "x", "no") for n in gone],
+            cuts=[cut(documents[n].id, 3, 3 + end) for n in cut_ones],
+            clusters=rows,
+        )
+        (folder / "buried").write_text("\n".join(documents[n].id for n in buried))
+        inputs = {"corpora": tuple(corpora), "decisions": (said,), "tombstones": folder / "buried"}
+        for out in ("one", "two"):
+            mix(MixConfig(**inputs, out=folder / out, weights={"a": 1.5}, validation=0.0, workers=1))
+        train = Corpus.open(folder / "one", "train")
+        assert read_manifest(folder / "two").content == train.manifest.content
+        dropped = reasons(train)
+        assert set(train.ids()) | set(dropped) == {d.id for d in documents}
+        assert not set(train.ids()) & set(dropped)
+        number = {d.id: n for n, d in enumerate(documents)}
+        assert {number[i] for i, rule in dropped.items() if rule == "tombstone"} == buried
+        assert {number[i] for i, rule in dropped.items() if rule == "x"} == gone - buried
+        stays = [clusters[number[i]] for i in set(train.ids()) if clusters[number[i]] in first]
+        assert len(stays) == len(set(stays))
+        for d in train:
+            assert (number[d.id] in cut_ones and end > 0) == ("cuts" in d.meta)
+
+
+def test_the_first_reason_that_speaks_against_a_document_is_kept(make_corpus, tmp_path) -> None:
+    documents = web_and_code(6, 6)
     corpus = make_corpus(documents, tmp_path / "all")
-    decisions = curate(CurateConfig(corpora=(corpus,), out=tmp_path / "decisions", rules=("gopher_words",), workers=1))
-    train = mix(MixConfig(corpora=(corpus,), decisions=decisions, out=tmp_path / "mix"))
+    one, two, both = (documents[n].id for n in (1, 7, 3))
+    first = made_sidecar([corpus], tmp_path / "a", against=[against(one, "x", "no"), against(both, "x", "no", 2.5)])
+    second = made_sidecar([corpus], tmp_path / "b", against=[against(both, "y", "never"), against(two, "y", "never")])
+    mix(MixConfig(corpora=(corpus,), decisions=(first, second), validation=0.0, out=tmp_path / "mix"))
+    train = Corpus.open(tmp_path / "mix", "train")
+    assert drops(train) == [
+        {"document_id": one, "component": "web", "rule": "x", "reason": "no", "value": 1.0},
+        {"document_id": both, "component": "web", "rule": "x", "reason": "no", "value": 2.5},
+        {"document_id": two, "component": "code", "rule": "y", "reason": "never", "value": 1.0},
+    ]
+    assert train.manifest.counts["documents"] == {"in": 12, "out": 9, "dropped": 3}
+    assert train.manifest.counts["components"]["code"]["dropped"] == 1
+    mix(MixConfig(corpora=(corpus,), decisions=(second, first), validation=0.0, out=tmp_path / "turned"))
+    assert reasons(Corpus.open(tmp_path / "turned", "train"))[both] == "y"
+
+
+def test_sidecars_know_their_corpora_by_content_whatever_their_order(make_corpus, tmp_path) -> None:
+    one, two = (make_corpus([document(k + n) for n in range(5)], tmp_path / f"{k}") for k in (0, 10))
+    gone = document(12).id
+    said = made_sidecar([two, one], tmp_path / "said", against=[against(gone, "x", "no")])
+    mix(MixConfig(corpora=(one, two), decisions=(said,), validation=0.0, out=tmp_path / "mix"))
+    assert list(reasons(Corpus.open(tmp_path / "mix", "train"))) == [gone]
+
+
+def test_cuts_of_all_sidecars_are_applied_and_recorded(make_corpus, tmp_path) -> None:
+    plain = "Write to ann@example.org or to bob@example.org about the list of files, and mind the 2 bottles of zebras."
+    documents = [document(1, content=plain), document(2, content=plain + " Again."), document(3)]
+    corpus = make_corpus(documents, tmp_path / "all")
+    mail, rest = plain.index("ann"), plain.index(" about")
+    a = made_sidecar([corpus], tmp_path / "a", "redactions", cuts=[cut(documents[0].id, mail, mail + 15, "<EMAIL>")])
+    b = made_sidecar(
+        [corpus],
+        tmp_path / "b",
+        "overlaps",
+        cuts=[cut(documents[0].id, rest, len(plain), rule="overlap"), cut(documents[1].id, 5, 200, rule="overlap")],
+    )
+    with pytest.raises(Exception, match=r"ends at character 200, and its text at 112"):
+        mix(MixConfig(corpora=(corpus,), decisions=(a, b), validation=0.0, out=tmp_path / "mix"))
+    c = made_sidecar([corpus], tmp_path / "c", "overlaps", cuts=[cut(documents[1].id, 5, 112, rule="overlap")])
+    mix(MixConfig(corpora=(corpus,), decisions=(a, c), validation=0.0, out=tmp_path / "mix", workers=1))
+    train = Corpus.open(tmp_path / "mix", "train")
+    assert train.fetch(documents[0].id).text == plain.replace("ann@example.org", "<EMAIL>")
+    assert train.fetch(documents[0].id).meta["cuts"] == [[mail, mail + 15, "pii", "<EMAIL>"]]
+    assert "cuts" not in train.fetch(documents[2].id).meta
     assert drops(train) == [
         {
-            "document_id": d.id,
-            "component": d.meta["component"],
-            "rule": "gopher_words",
-            "reason": "word count below 50",
-            "value": 1.0,
+            "document_id": documents[1].id,
+            "component": "web",
+            "rule": "cuts",
+            "reason": "nothing left after cuts",
+            "value": 5.0,
         }
-        for d in documents[-2:]
     ]
-    assert train.manifest.counts["documents"] == {"in": 62, "out": 60, "dropped": 2}
-    assert train.manifest.counts["components"]["code"]["validation_documents"] == 1
+    assert train.manifest.counts["cuts"] == {"documents": 1, "characters": 15, "rules": {"pii": 1}}
+    assert train.manifest.counts["train_bytes"] == sum(len(d.text.encode()) for d in train)
 
 
-def test_decisions_about_other_corpora_are_refused(make_corpus, tmp_path) -> None:
-    corpus, other = (make_corpus(web_and_code(n), tmp_path / f"corpus-{n}") for n in (5, 6))
-    decisions = curate(CurateConfig(corpora=(corpus,), out=tmp_path / "decisions", workers=1))
-    with pytest.raises(UsageError, match=r"other content \(corpus-5\).*run `libertas curate`"):
-        mix(MixConfig(corpora=(other,), decisions=decisions, out=tmp_path / "mix"))
-    with pytest.raises(UsageError, match="is an artifact of kind corpus; expected decisions"):
-        mix(MixConfig(corpora=(other,), decisions=corpus, out=tmp_path / "mix"))
+def clustered(
+    make_corpus, folder: Path, duplicates: str, dropped: tuple[int, ...] = ()
+) -> dict[int, tuple[str, float]]:
+    """Numbers, rules and values of what is dropped from two corpora with a cluster of 0, 1, 10, 11 and one of 2, 12."""
+    one, two = [document(n) for n in range(5)], [document(n) for n in range(10, 15)]
+    corpora = tuple(make_corpus(part, folder / f"{k}") for k, part in enumerate((one, two)))
+    ids = {n: document(n).id for n in (*range(5), *range(10, 15))}
+    rows = [
+        member(ids[0], 0, "near", 0.875, priority=1.0, of=ids[10]),
+        member(ids[1], 0, "exact", 1.0, priority=1.0, of=ids[10]),
+        member(ids[10], 0, "representative", 1.0, priority=0.0),
+        member(ids[11], 0, "near", 0.9375, priority=0.0, of=ids[10]),
+        member(ids[2], 2, "representative", 1.0),
+        member(ids[12], 2, "exact", 1.0, of=ids[2]),
+    ]
+    same = made_sidecar(corpora, folder / "same", "duplicates", clusters=rows)
+    said = made_sidecar(corpora, folder / "said", against=[against(ids[n], "x", "no") for n in dropped])
+    out = folder / f"mix-{duplicates}"
+    mix(MixConfig(corpora=corpora, decisions=(same, said), duplicates=duplicates, validation=0.0, out=out, workers=1))
+    number = {i: n for n, i in ids.items()}
+    return {
+        number[str(row["document_id"])]: (str(row["rule"]), float(str(row["value"])))
+        for row in drops(Corpus.open(out, "train"))
+        if row["rule"] != "x"
+    }
+
+
+def test_of_a_cluster_the_best_by_priority_and_order_stays(make_corpus, tmp_path) -> None:
+    expected = {0: ("near_duplicate", 0.875), 1: ("exact_duplicate", 1.0), 11: ("near_duplicate", 0.9375)}
+    assert clustered(make_corpus, tmp_path, "across") == expected | {12: ("exact_duplicate", 1.0)}
+
+
+def test_of_a_cluster_the_best_that_nothing_else_speaks_against_stays(make_corpus, tmp_path) -> None:
+    gone = clustered(make_corpus, tmp_path / "a", "across", dropped=(10,))
+    assert gone == {0: ("near_duplicate", 0.875), 1: ("near_duplicate", 0.9375), 12: ("exact_duplicate", 1.0)}
+    gone = clustered(make_corpus, tmp_path / "b", "across", dropped=(2, 10, 11))
+    assert gone == {1: ("near_duplicate", 0.875)}
+
+
+def test_within_corpora_each_keeps_one_and_keep_keeps_all(make_corpus, tmp_path) -> None:
+    gone = clustered(make_corpus, tmp_path / "a", "within")
+    assert gone == {1: ("near_duplicate", 0.875), 11: ("near_duplicate", 0.9375)}
+    assert clustered(make_corpus, tmp_path / "b", "keep") == {}
+
+
+def test_tombstones_come_first_and_one_that_matches_nothing_is_named(make_corpus, tmp_path, capsys) -> None:
+    documents = [Document(d.id, d.text, {**d.meta, "url": f"http://a/{n}"}) for n, d in enumerate(web_and_code(6, 0))]
+    corpus = make_corpus(documents, tmp_path / "all")
+    said = made_sidecar([corpus], tmp_path / "said", against=[against(documents[1].id, "x", "no")])
+    (tmp_path / "takedowns.txt").write_text(f"# asked for\n{documents[1].id}\n\nhttp://a/3 \nhttp://a/33\n")
+    mix(
+        MixConfig(
+            corpora=(corpus,),
+            decisions=(said,),
+            tombstones=tmp_path / "takedowns.txt",
+            validation=0.0,
+            out=tmp_path / "mix",
+        )
+    )
+    train = Corpus.open(tmp_path / "mix", "train")
+    assert reasons(train) == {documents[1].id: "tombstone", documents[3].id: "tombstone"}
+    assert train.manifest.counts["tombstones"] == {
+        "listed": 3,
+        "documents": 2,
+        "unmatched": 1,
+        "examples": ["http://a/33"],
+    }
+    assert "no document is http://a/33" in capsys.readouterr().err
+    assert {i.role for i in train.manifest.inputs} == {"corpus", "decisions", "tombstones"}
 
 
 def test_documents_keep_text_and_meta_and_gain_their_component(make_corpus, tmp_path) -> None:
@@ -111,39 +267,12 @@ def test_documents_keep_text_and_meta_and_gain_their_component(make_corpus, tmp_
         assert (d.text, d.meta) == (original.text, {**original.meta, "component": "documents"})
 
 
-def test_the_original_lm_dataformat_reads_both_parts(make_corpus, tmp_path) -> None:
-    train, held = mixed(web_and_code(), make_corpus, tmp_path, weights={"code": 2})
-    for part in (train, held):
+def test_the_original_lm_dataformat_reads_all_parts(make_corpus, tmp_path) -> None:
+    train, held = mixed(web_and_code(), make_corpus, tmp_path, weights={"code": 2}, test=0.1)
+    for part in (train, held, Corpus.open(train.path, "test")):
+        assert len(part) > 0
         read = list(lm_dataformat.Reader(str(part.folder)).stream_data(get_meta=True))
         assert read == [(d.text, {"id": d.id, **d.meta}) for d in part]
-
-
-def test_a_weight_is_the_number_of_passes_and_the_rest_is_exact_to_one_document(make_corpus, tmp_path) -> None:
-    train, _ = mixed(web_and_code(), make_corpus, tmp_path, weights={"web": 2.5, "code": 0.4}, validation=0.0)
-    seen = Counter(train.ids())
-    sizes = {d.id: len(d.text.encode()) for d in web_and_code()}
-    web = [n for d in web_and_code(code=0) if (n := seen[d.id])]
-    assert len(web) == 40
-    assert set(web) == {2, 3}
-    largest = max(sizes.values())
-    for name, weight in (("web", 2.5), ("code", 0.4)):
-        whole = sum(sizes[d.id] for d in web_and_code() if d.meta["component"] == name)
-        taken = train.manifest.counts["components"][name]["bytes"]
-        assert taken == sum(sizes[d.id] for d in train if d.meta["component"] == name)
-        assert abs(taken - weight * whole) <= largest / 2
-    assert {row["reason"] for row in drops(train)} == {"beyond the weight of its component"}
-    assert train.manifest.counts["copies"] == len(train) - len(seen)
-
-
-def test_every_prefix_holds_each_component_in_proportion(make_corpus, tmp_path) -> None:
-    train, _ = mixed(web_and_code(), make_corpus, tmp_path, weights={"code": 3}, validation=0.0)
-    documents = list(train)
-    sizes = [len(d.text.encode()) + 1 for d in documents]
-    is_code = [d.meta["component"] == "code" for d in documents]
-    share = sum(s for s, c in zip(sizes, is_code, strict=True) if c) / sum(sizes)
-    for end in range(len(documents)):
-        code = sum(s for s, c in zip(sizes[:end], is_code, strict=False) if c)
-        assert abs(code - share * sum(sizes[:end])) <= max(sizes)
 
 
 def test_near_duplicates_are_held_out_together(make_corpus, tmp_path) -> None:
@@ -153,6 +282,17 @@ def test_near_duplicates_are_held_out_together(make_corpus, tmp_path) -> None:
     assert len(held) == 4
     assert Counter(numbers[i] // 2 for i in held.ids()) == dict.fromkeys({numbers[i] // 2 for i in held.ids()}, 2)
     assert len(train) == 36
+
+
+def test_a_test_part_does_not_change_what_validation_is(make_corpus, tmp_path) -> None:
+    _, alone = mixed(web_and_code(), make_corpus, tmp_path / "a", validation=0.1)
+    train, held = mixed(web_and_code(), make_corpus, tmp_path / "b", validation=0.1, test=0.2)
+    assert held.ids() == alone.ids()
+    tested = Corpus.open(train.path, "test")
+    assert Counter(components(tested)) == {"web": 8, "code": 4}
+    assert train.manifest.counts["test_documents"] == 12
+    assert train.manifest.counts["components"]["web"]["test_documents"] == 8
+    assert not set(tested.ids()) & {*held.ids(), *train.ids()}
 
 
 def test_the_seed_chooses_what_is_held_out_and_nothing_else_does(make_corpus, tmp_path) -> None:
@@ -183,45 +323,134 @@ def test_overlap_is_the_share_of_validation_13_grams_that_training_has(make_corp
         "similarity": 0.8,
         "dropped_from_training": 0,
         "ngram_words": 13,
+        "ngram_sample": 1.0,
         "ngram_share": {"web": round(8 / 48, 6)},
     }
 
 
-def test_a_training_document_like_a_held_out_one_is_dropped_even_where_bands_missed_it(
-    make_corpus, tmp_path, monkeypatch
-) -> None:
-    monkeypatch.setattr(minhash, "components", lambda signs, at_least: np.arange(len(signs)))
+@pytest.mark.parametrize("test", [0.0, 0.1])
+def test_what_is_like_a_held_out_document_is_dropped_even_where_clusters_missed_it(make_corpus, tmp_path, test) -> None:
     pairs = [document(n, content=text(n // 2, 200) + " again" * (n % 2)) for n in range(20)]
-    train, held = mixed(pairs, make_corpus, tmp_path, validation=0.1)
+    corpus = make_corpus(pairs, tmp_path / "all")
+    blind = made_sidecar([corpus], tmp_path / "blind", "duplicates", clusters=[])
+    mix(MixConfig(corpora=(corpus,), decisions=(blind,), validation=0.1, test=test, out=tmp_path / "mix", seed=3))
+    train, held = (Corpus.open(tmp_path / "mix", part) for part in ("train", "validation"))
+    tested = Corpus.open(tmp_path / "mix", "test").ids() if test else []
     numbers = {d.id: n for n, d in enumerate(pairs)}
-    twins = {pairs[numbers[i] ^ 1].id for i in held.ids()} - set(held.ids())
-    assert {(row["document_id"], row["rule"]) for row in drops(train)} == {(i, "unseen_validation") for i in twins}
-    assert train.manifest.counts["dropped"] == {"near-duplicate of a validation document": len(twins)}
+
+    def twins(ids: list[str]) -> set[str]:
+        return {pairs[numbers[i] ^ 1].id for i in ids}
+
+    gone = dict.fromkeys(twins(held.ids()) - set(held.ids()), "unseen_validation")
+    gone |= dict.fromkeys(twins(tested) - set(tested), "unseen_test")
+    assert len(gone) > 0
+    assert reasons(train) == gone
+    assert train.manifest.counts["unseen"]["dropped_from_training"] == len(gone)
+    assert not twins(held.ids()) & {*train.ids(), *tested}
 
 
 def test_errors_name_what_was_given_and_what_to_do(make_corpus, tmp_path) -> None:
     corpus = make_corpus(web_and_code(1, 5), tmp_path / "all")
-    with pytest.raises(UsageError, match="no component 'cod'; did you mean 'code'"):
-        mix(MixConfig(corpora=(corpus,), out=tmp_path / "mix", weights={"cod": 1}))
+    other = make_corpus(web_and_code(2, 5), tmp_path / "other")
+    out = tmp_path / "mix"
+    with pytest.raises(UsageError, match="weights: there is no component 'cod'; did you mean 'code'"):
+        mix(MixConfig(corpora=(corpus,), out=out, weights={"cod": 1}))
+    with pytest.raises(UsageError, match="language_shares: there is no language 'de'"):
+        mix(MixConfig(corpora=(corpus,), out=out, language_shares={"de": 1}))
     with pytest.raises(UsageError, match=r"holds out all 1 documents of web .* set weights.web = 0"):
-        mix(MixConfig(corpora=(corpus,), out=tmp_path / "mix"))
+        mix(MixConfig(corpora=(corpus,), out=out))
     with pytest.raises(UsageError, match="no component to train on"):
-        mix(MixConfig(corpora=(corpus,), out=tmp_path / "mix", weights={"web": 0, "code": 0}))
-    decisions = curate(CurateConfig(corpora=(corpus,), out=tmp_path / "decisions", languages=("xx",), workers=1))
+        mix(MixConfig(corpora=(corpus,), out=out, weights={"web": 0, "code": 0}))
+    everything = made_sidecar([corpus], tmp_path / "no", against=[against(d.id, "x", "no") for d in web_and_code(1, 5)])
     with pytest.raises(UsageError, match="leaves none of 6 documents"):
-        mix(MixConfig(corpora=(corpus,), decisions=decisions, out=tmp_path / "mix"))
-    assert [p.name for p in tmp_path.glob("mix*")] == []
+        mix(MixConfig(corpora=(corpus,), decisions=(everything,), out=out))
+    with pytest.raises(UsageError, match=r"no speaks of other corpora \(all\).*run `libertas curate`"):
+        mix(MixConfig(corpora=(other,), decisions=(everything,), out=out))
+    with pytest.raises(UsageError, match="is a corpus; expected what `libertas curate`"):
+        mix(MixConfig(corpora=(other,), decisions=(corpus,), out=out))
+    with pytest.raises(UsageError, match=r"is in .*all and in .*other; expected corpora without common records"):
+        mix(MixConfig(corpora=(corpus, other), out=out))
+    assert not out.exists()
+    assert not out.with_name("mix.partial").exists()
 
 
-@pytest.mark.parametrize(
-    ("setting", "problem"),
-    [
-        ({"seed": 2**63}, "seed is 9223372036854775808; expected a whole number from"),
-        ({"weights": {"web": 1e300}}, "weights: web has 1e[+]300; expected a number of passes from 0 to 1,000,000"),
-        ({"weights": {"web": float("nan")}}, "weights: web has nan; expected a number of passes"),
-        ({"validation": float("nan")}, "validation is nan; expected a share"),
-    ],
-)
-def test_settings_that_mix_nothing_are_refused(tmp_path: Path, setting: dict[str, object], problem: str) -> None:
-    with pytest.raises(UsageError, match=f"^{problem}"):
-        MixConfig(corpora=(tmp_path,), out=tmp_path / "mix", **setting)
+def test_a_table_that_is_missing_is_said(make_corpus, tmp_path) -> None:
+    corpus = make_corpus(web_and_code(3, 3), tmp_path / "all")
+    said = made_sidecar([corpus], tmp_path / "said", against=[])
+    (said / "against" / "0-00000.parquet").unlink()
+    with pytest.raises(UsageError, match=r"0-00000\.parquet is missing; expected a table for each shard; make .*said"):
+        mix(MixConfig(corpora=(corpus,), decisions=(said,), out=tmp_path / "mix", plan=True))
+    with pytest.raises(UsageError, match="two does not exist"):
+        mix(MixConfig(corpora=(corpus,), decisions=(tmp_path / "two",), out=tmp_path / "mix"))
+    same = [made_sidecar([corpus], tmp_path / name, "duplicates", clusters=[]) for name in ("c", "d")]
+    with pytest.raises(UsageError, match=r"decisions has clusters in .*c and .*d; name one of them"):
+        mix(MixConfig(corpora=(corpus,), decisions=tuple(same), out=tmp_path / "mix"))
+
+
+def test_no_number_of_processes_changes_a_byte(make_corpus, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("libertas.curate.mixture.mix.PART_SHARD_BYTES", 2000)
+    corpus = make_corpus(web_and_code(), tmp_path / "all")
+    settings = {"weights": {"code": 1.5}, "validation": 0.1, "test": 0.05}
+    contents = []
+    for workers in (1, 2):
+        mix(MixConfig(corpora=(corpus,), out=tmp_path / f"mix-{workers}", workers=workers, **settings))
+        contents.append([(f.path, f.hash) for f in read_manifest(tmp_path / f"mix-{workers}").files])
+    assert contents[0] == contents[1]
+    assert len(list((tmp_path / "mix-1" / "train").glob("data_*"))) > 4
+
+
+@pytest.mark.slow
+def test_a_cluster_writes_the_same_bytes(make_corpus, tmp_path, monkeypatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setattr("libertas.curate.mixture.mix.PART_SHARD_BYTES", 2000)
+    corpus = make_corpus(web_and_code(), tmp_path / "all")
+    contents = []
+    for engine in ("local", "ray"):
+        mix(MixConfig(corpora=(corpus,), out=tmp_path / engine, weights={"code": 1.5}, validation=0.1, engine=engine))
+        contents.append([(f.path, f.hash) for f in read_manifest(tmp_path / engine).files])
+    assert contents[0] == contents[1]
+
+
+def test_a_window_of_any_size_gives_the_same_bytes(make_corpus, tmp_path, monkeypatch) -> None:
+    corpus = make_corpus(web_and_code(), tmp_path / "all")
+    contents = []
+    for size in (1 << 26, 3000):
+        monkeypatch.setattr("libertas.curate.mixture.writing.WINDOW_BYTES", size)
+        mix(MixConfig(corpora=(corpus,), out=tmp_path / f"{size}", weights={"code": 2.5}, workers=1))
+        contents.append(read_manifest(tmp_path / f"{size}").content)
+    assert contents[0] == contents[1]
+
+
+def test_the_mixture_does_not_depend_on_how_its_corpora_are_cut_into_shards(tmp_path, monkeypatch) -> None:
+    contents = []
+    for name, frame, shard in (("whole", 1 << 18, 1 << 30), ("cut", 900, 5000)):
+        config = MadeConfig(out=tmp_path / name)
+        with monkeypatch.context() as patch:
+            patch.setattr("libertas.corpus.shard.FRAME_BYTES", frame)
+            with (
+                Draft(
+                    kind="corpus", out=config.out, config=config, inputs={}, code="libertas.corpus"
+                ).build() as folder,
+                CorpusWriter(folder, "all", shard_bytes=shard) as writer,
+            ):
+                for each in web_and_code():
+                    writer.add(each)
+        ids = [d.id for d in web_and_code()]
+        said = made_sidecar(
+            [config.out],
+            tmp_path / f"said-{name}",
+            against=[against(i, "x", "no") for i in ids[::7]],
+            cuts=[cut(i, 10, 20 + n, "…") for n, i in enumerate(ids[::3])],
+        )
+        out = tmp_path / f"mix-{name}"
+        mix(MixConfig(corpora=(config.out,), decisions=(said,), weights={"code": 1.5}, validation=0.1, out=out))
+        contents.append([(f.path, f.hash) for f in read_manifest(out).files if f.path.endswith((".zst", ".npy"))])
+    assert len(Corpus.open(tmp_path / "cut").shards) > 2
+    assert contents[0] == contents[1]
+
+
+def test_the_split_of_a_document_does_not_depend_on_its_place(make_corpus, tmp_path) -> None:
+    documents = web_and_code()
+    _, held = mixed(documents, make_corpus, tmp_path / "a", validation=0.1)
+    _, turned = mixed(documents[::-1], make_corpus, tmp_path / "b", validation=0.1)
+    assert set(held.ids()) == set(turned.ids())

@@ -1,0 +1,140 @@
+"""The stream of training: which documents it has how often, and in what order, as numbers of documents in a file.
+
+Each pass over a component takes its documents in the order of a keyed permutation of its own, and a part of a pass is
+the beginning of that order, so that 1.5 passes are everything and a half that has nothing to do with corpus order.
+Components are interleaved so that every prefix of the stream holds each component's share of bytes, to within a
+document of each.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from libertas.corpus import save_array
+from libertas.curate.mixture.config import MixConfig
+from libertas.curate.mixture.documents import Documents, Rows
+from libertas.curate.mixture.epochs import Dose, Size, doses, nearest_count, unused
+from libertas.errors import UsageError
+from libertas.permutation import permuted
+
+COPY = np.uint64(1 << 63)
+"""Set in the number of a document that the stream has had before."""
+
+LEFT_OUT = ("weight", "beyond the weight of its component")
+"""Rule and reason against what a part of a pass leaves out."""
+
+Stream = NDArray[np.uint64]
+
+
+def drop_unused(documents: Documents, config: MixConfig) -> None:
+    """Speak against documents of components, or languages, that nothing is wanted of.
+
+    Raises:
+        UsageError: nothing is left, or a setting names what does not occur.
+    """
+    rows = documents.staying()
+    if not len(rows):
+        raise UsageError(
+            f"{', '.join(map(str, config.decisions)) or 'the list of tombstones'} leaves none of "
+            f"{len(documents.table)} documents to mix; expected at least two: curate with fewer rules or more languages"
+        )
+    column, names, kind = _grouping(documents, config)
+    codes = documents.table[column][rows]
+    idle = unused(config, names)
+    for name in idle:
+        documents.drop(rows[codes == names.index(name)], "weight", f"{kind} has weight 0", 0.0)
+    if not len(documents.staying()):
+        raise UsageError(f"weights leaves no {kind} to train on; expected a weight above 0 for at least one")
+
+
+def _grouping(documents: Documents, config: MixConfig) -> tuple[str, list[str], str]:
+    """Field of the array, names of its codes, and what to call them."""
+    if config.by_language:
+        return "language", documents.languages, "language"
+    return "component", documents.components, "component"
+
+
+def grouped(documents: Documents, config: MixConfig) -> dict[str, Rows]:
+    """Training documents of each group, by name."""
+    rows = documents.staying("train")
+    column, names, _ = _grouping(documents, config)
+    codes = documents.table[column][rows]
+    return {names[code]: rows[codes == code] for code in sorted(np.unique(codes).tolist(), key=lambda c: names[c])}
+
+
+def draw_stream(documents: Documents, config: MixConfig) -> tuple[Stream, dict[str, float]]:
+    """The stream; documents that are left out of a part of a pass become drops.
+
+    With a budget, what one group has too much or too little by whole documents is made up by the next, those with the
+    smallest documents last, so that the sum is exact to within a document.
+
+    Returns:
+        Numbers of documents, with `COPY` where they stood before, and the passes that were asked of each group.
+    """
+    table, groups = documents.table, grouped(documents, config)
+    measure = "tokens" if config.tokenizer is not None else "bytes"
+    sizes = {
+        name: Size(
+            len(rows), int(table["bytes"][rows].sum(dtype=np.int64)), int(table[measure][rows].sum(dtype=np.int64))
+        )
+        for name, rows in groups.items()
+    }
+    wanted = doses(config, sizes)
+    order = sorted(sizes, key=lambda name: (-sizes[name].measure / sizes[name].documents, name))
+    streams: dict[str, Stream] = {}
+    surplus = 0.0
+    for name in order:
+        key = f"{config.seed} {name}"
+        streams[name], beyond = _passes(documents, groups[name], wanted[name], surplus, measure, key)
+        surplus = beyond if config.has_total else 0.0
+    stream = interleave({name: streams[name] for name in sorted(streams)}, table["bytes"])
+    if not len(stream):
+        raise UsageError("the budget is too small for a single document; expected more; raise it")
+    return stream, {name: dose.weight for name, dose in wanted.items()}
+
+
+def _passes(
+    documents: Documents, rows: Rows, dose: Dose, surplus: float, measure: str, key: str
+) -> tuple[Stream, float]:
+    """A group's documents as often as wanted, and by how much they, with the `surplus` before, are too much."""
+    numbers = np.arange(len(rows), dtype=np.uint64)
+    passes = [rows[permuted(numbers, len(rows), f"libertas mix {key} {n}")] for n in range(dose.passes)]
+    order = rows[permuted(numbers, len(rows), f"libertas mix {key} {dose.passes}")]
+    sums = np.cumsum(documents.table[measure][order], dtype=np.int64)
+    count = nearest_count(sums, dose.rest - surplus)
+    if not dose.passes:
+        count = count or dose.fewest
+        left_out = order[count:]
+        documents.drop(left_out, *LEFT_OUT, dose.weight)
+    taken = int(sums[count - 1]) if count else 0
+    stream = np.concatenate([np.empty(0, dtype=np.int64), *passes, order[:count]]).astype(np.uint64)
+    stream[(len(rows) if dose.passes else count) :] |= COPY
+    return stream, surplus + taken - dose.rest
+
+
+def interleave(streams: Mapping[str, Stream], sizes: NDArray[np.integer]) -> Stream:
+    """One stream in which each document stands where its middle byte lies in its own, as a fraction of that.
+
+    Where fractions are equal, the order of the streams decides.
+    """
+    places = []
+    for stream in streams.values():
+        size = sizes[stream & ~COPY].astype(np.int64) + 1  # so that empty texts have a place, too
+        ends = np.cumsum(size)
+        places.append((ends - size / 2) / ends[-1] if len(ends) else ends.astype(np.float64))
+    order = np.argsort(np.concatenate(places), kind="stable")
+    result: Stream = np.concatenate(list(streams.values()))[order]
+    return result
+
+
+def save_stream(path: Path, stream: Stream, sizes: NDArray[np.integer], shard_bytes: int) -> list[int]:
+    """Write a part's documents to a file; returns where in it each shard begins, and the end.
+
+    A shard has the documents that begin within its `shard_bytes` of the part's text.
+    """
+    save_array(path, stream)
+    size = sizes[stream & ~COPY].astype(np.int64) + 1
+    begun = (np.cumsum(size) - size) // shard_bytes
+    return [0, *(np.flatnonzero(np.diff(begun)) + 1).tolist(), len(stream)]

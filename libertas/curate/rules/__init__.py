@@ -1,0 +1,1 @@
+"""Quality rules: each measures one property of a document, and limits say which values let the document stay."""

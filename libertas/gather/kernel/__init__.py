@@ -1,0 +1,28 @@
+"""The native kernel: the hot loops of reading a page in C, where a compiler was there when libertas was installed.
+
+Each of its functions does exactly what the Python function beside its call does, and is a matter of speed only: that
+function is the reference, it takes over where `native` is None, and tests compare the two.
+"""
+
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+
+def source_digest() -> str:
+    """SHA-256 of the C code beside this file."""
+    code = sorted(Path(__file__).parent.glob("*.[ch]"))
+    return sha256(b"".join(path.read_bytes() for path in code)).hexdigest()
+
+
+def _compiled() -> ModuleType | None:
+    try:
+        module = import_module("libertas.gather.kernel._native")
+    except ImportError:
+        return None
+    return module if source_digest() == module.SOURCE else None
+
+
+native = _compiled()
+"""The C code of this folder, compiled; None where it was not, or was compiled from other code than is here."""

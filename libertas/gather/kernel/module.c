@@ -1,0 +1,24 @@
+/* The module that Python imports. */
+
+#include "kernel.h"
+
+static PyMethodDef METHODS[] = {
+    {"cut_programs", cut_programs, METH_O, NULL},
+    {"fill_features", fill_features, METH_VARARGS, NULL},
+    {"is_normal", is_normal, METH_O, NULL},
+    {"may_have_marks", may_have_marks, METH_O, NULL},
+    {"near_hints", near_hints, METH_O, NULL},
+    {"read_blocks", read_blocks, METH_VARARGS, NULL},
+    {"tag_table", tag_table, METH_O, NULL},
+    {"tags_of", tags_of, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+/* SOURCE is the digest of the C code that this was compiled from. */
+static int add_names(PyObject *module) { return PyModule_AddStringConstant(module, "SOURCE", KERNEL_SOURCE); }
+
+static PyModuleDef_Slot SLOTS[] = {{Py_mod_exec, (void *)add_names}, {0, NULL}};
+
+static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_native", NULL, 0, METHODS, SLOTS, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&MODULE); }
