@@ -232,10 +232,11 @@ def child(system: str, folder: Path) -> None:
     for module in {"libertas": ("libertas.curate.duplicates.find",)}.get(system, (system.replace("-", "_"),)):
         importlib.import_module(module)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # some use all cores whatever they are told
-    start, computing = time.perf_counter(), time.process_time()
+    start, computing = time.perf_counter(), sum(os.times()[:4])
     clusters = globals()[f"run_{system.replace('-', '_')}"](folder)
-    seconds, computing = time.perf_counter() - start, time.process_time() - computing
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    seconds, computing = time.perf_counter() - start, sum(os.times()[:4]) - computing  # with child processes
+    processes = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(who).ru_maxrss for who in processes) * 1024
     (folder / f"{system}.clusters").write_text(json.dumps(clusters))
     print(json.dumps({"seconds": seconds, "computing": computing, "peak_memory": peak}))
 

@@ -140,12 +140,12 @@ def why(name: str, /, *paths: Path) -> None:
     name: str
         Its id, the beginning of one, or its address.
     paths: Path
-        What judged it: decisions, duplicates, redactions, a mixture, or a folder of artifacts.
+        What judged it: decisions, duplicates, redactions, a mixture, or a folder of artifacts; by default this one.
     """
     from libertas.curate.why import account_table, accounts_of
     from libertas.terminal import stdout
 
-    for account in accounts_of(name, paths):
+    for account in accounts_of(name, paths or (Path(),)):
         stdout.print(account_table(account))
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
 
 from libertas.errors import UsageError
 from libertas.lineage.fingerprint import execution
@@ -16,7 +15,7 @@ KINDS = ("with_answer", "question", "passage")
 ROLES = ("question", "choices", "answer", "passage", "other", "id")
 """Parts of an item that an evaluation set may name in its own way."""
 
-Action = Literal["mark", "cut", "drop"]
+ACTIONS, ENGINES = ("mark", "cut", "drop"), ("local", "ray")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +28,8 @@ class DecontaminateConfig:
     """Evaluation sets: JSONL, JSON, CSV, TSV or plain text (also .gz or .zst), folders of these, or corpora."""
     out: Path
     """Directory of what was found."""
-    action: Action = "mark"
-    """mark only reports; cut takes the overlaps out of the documents that hold them; drop takes out the documents."""
+    action: str = "mark"
+    """`mark` only reports; `cut` takes the overlaps out of the documents that hold them, `drop` the documents."""
     kinds: tuple[str, ...] = ("with_answer", "question")
     """What is cut or dropped: documents with a question and its answer, with a question, or with part of a passage."""
     margin: int = MARGIN
@@ -39,8 +38,8 @@ class DecontaminateConfig:
     """Where an evaluation set names its columns in its own way: `--fields.question stem --fields.answer key`."""
     workers: int = execution(2)
     """Processes that read text at the same time."""
-    engine: Literal["local", "ray"] = execution("local")
-    """`ray` makes each shard of the corpora a task on a cluster."""
+    engine: str = execution("local")
+    """`local`, or `ray` for a task per shard on a cluster."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -53,8 +52,9 @@ class DecontaminateConfig:
             if len(set(given)) < len(given):
                 twice = next(p for p in given if given.count(p) > 1)
                 raise UsageError(f"{name} names {twice} twice; name each once")
-        if self.action not in get_args(Action):
-            raise UsageError(f"action is {self.action!r}; {nearest(self.action, get_args(Action))}")
+        for name, allowed in (("action", ACTIONS), ("engine", ENGINES)):
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(allowed)}")
         for kind in self.kinds:
             if kind not in KINDS:
                 raise UsageError(f"kinds: there is no kind {kind!r}; {nearest(kind, KINDS)}")

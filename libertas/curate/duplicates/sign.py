@@ -11,7 +11,7 @@ from libertas.curate.duplicates.config import FIRST, LONGEST, META
 from libertas.curate.duplicates.layout import Chunk, Layout
 from libertas.curate.duplicates.tasks import Task
 from libertas.curate.exact import text_key
-from libertas.curate.minhash import signatures
+from libertas.curate.minhash import Signatures, signatures
 from libertas.document import Document
 
 FACTS, SIGNATURES = "facts", "signatures"
@@ -28,17 +28,20 @@ def sign_tasks(layout: Layout, chunks: Sequence[Chunk], priority: tuple[str, ...
 def sign_chunk(chunk: Chunk, priority: tuple[str, ...], near: bool) -> dict[str, NDArray[np.generic]]:
     """Facts and, if wanted, signatures of a chunk's documents."""
     facts = np.empty(chunk.documents, dtype=FACTS_TYPE)
-    tables: dict[str, list[NDArray[np.generic]]] = {SIGNATURES: []}
+    signs: list[Signatures] = []
     place = 0
     for piece in chunk.pieces:
         documents = piece.read()
-        for document in documents:
-            key = np.frombuffer(text_key(document.text), dtype="<u8")
-            facts[place] = document.id, key, len(document.text), priority_of(document, priority)
-            place += 1
+        texts = [document.text for document in documents]
+        part = facts[place : place + len(documents)]
+        part["id"] = [document.id for document in documents]
+        part["key"] = np.frombuffer(b"".join(map(text_key, texts)), dtype="<u8").reshape(-1, 2)
+        part["size"] = list(map(len, texts))
+        part["priority"] = [priority_of(document, priority) for document in documents]
+        place += len(documents)
         if near:
-            tables[SIGNATURES].append(signatures([d.text for d in documents]))
-    return {FACTS: facts, **{name: np.concatenate(parts) for name, parts in tables.items() if parts}}
+            signs.append(signatures(texts))
+    return {FACTS: facts, SIGNATURES: np.concatenate(signs)} if near else {FACTS: facts}
 
 
 def priority_of(document: Document, priority: tuple[str, ...]) -> float:
