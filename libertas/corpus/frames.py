@@ -6,9 +6,11 @@ checksum of a frame, in the table as in the frame, is the lower half of the XXH6
 """
 
 import os
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -47,7 +49,13 @@ SEARCH_BYTES = 1 << 20
 WASTED_BYTES = 1 << 27
 """Damage may make us read this much of a file a second time: 128 MiB; after that, once is enough."""
 
+Frame = bytes | memoryview
+"""What a frame expands to."""
+TURN_SECONDS = 0.0005
+"""After which a thread that waits for the interpreter is let in, while a corpus is read."""
+
 _of_thread = local()
+_usual_turn, _quick = sys.getswitchinterval(), 0
 
 
 @cache
@@ -66,7 +74,25 @@ def _compressed(data: bytes) -> bytes:
     return compressed
 
 
-def frame_by_frame(data: bytes, bounds: Sequence[int]) -> Iterator[bytes]:
+@contextmanager
+def quick_turns() -> Iterator[None]:
+    """Let threads hand the interpreter over after half a millisecond instead of five.
+
+    A thread that has expanded a piece needs the interpreter for a moment, and waits for whoever parses the one before;
+    at the usual interval expanding and parsing hardly overlap (750 MB/s instead of 1,000 on two cores).
+    """
+    global _quick
+    _quick += 1
+    sys.setswitchinterval(TURN_SECONDS)
+    try:
+        yield
+    finally:
+        _quick -= 1
+        if not _quick:
+            sys.setswitchinterval(_usual_turn)
+
+
+def frame_by_frame(data: bytes, bounds: Sequence[int]) -> Iterator[Frame]:
     """What each of some neighbouring frames expands to, one in memory at a time.
 
     Args:
@@ -81,7 +107,7 @@ def frame_by_frame(data: bytes, bounds: Sequence[int]) -> Iterator[bytes]:
         yield expander.decompress(view[start:end])
 
 
-def frames_at_once(data: bytes, bounds: Sequence[int]) -> Iterator[bytes]:
+def frames_at_once(data: bytes, bounds: Sequence[int]) -> Iterator[Frame]:
     """As `frame_by_frame`, all in one go in which other threads may run."""
     if bounds[-2] >= len(data):
         raise zstandard.ZstdError("it was cut off")
@@ -89,7 +115,7 @@ def frames_at_once(data: bytes, bounds: Sequence[int]) -> Iterator[bytes]:
     buffers = zstandard.BufferWithSegments(data, segments.tobytes())
     found = zstandard.ZstdDecompressor().multi_decompress_to_buffer(buffers, threads=1)
     for place in range(len(found)):
-        yield found[place].tobytes()
+        yield memoryview(found[place])  # type: ignore[arg-type]  # it is a buffer; its stub does not say so
 
 
 class FrameWriter:
@@ -98,6 +124,8 @@ class FrameWriter:
     def __init__(self, path: Path) -> None:
         """Start an empty file."""
         self._file = path.open("wb")
+        self._turns = ExitStack()
+        self._turns.enter_context(quick_turns())
         self._waiting: deque[tuple[Future[bytes], int]] = deque()
         self._entries: list[tuple[int, int, int]] = []
         self._documents: list[int] = []
@@ -130,11 +158,12 @@ class FrameWriter:
         self._file.write(_skippable(SEEK_TABLE_MAGIC, entries.tobytes() + footer))
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
+        self.abandon()
         return _starts(entries["compressed"])[:-2]
 
     def abandon(self) -> None:
-        """Close the file as it is, because what was to be written failed."""
+        """Close the file as it is."""
+        self._turns.close()
         self._file.close()
 
 

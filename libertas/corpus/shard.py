@@ -16,7 +16,16 @@ import orjson
 import zstandard
 from numpy.typing import NDArray
 
-from libertas.corpus.frames import FrameWriter, SeekTable, frame_by_frame, frames_at_once, read_seek_table, zstd_threads
+from libertas.corpus.frames import (
+    Frame,
+    FrameWriter,
+    SeekTable,
+    frame_by_frame,
+    frames_at_once,
+    quick_turns,
+    read_seek_table,
+    zstd_threads,
+)
 from libertas.document import Document
 from libertas.errors import BrokenLineage, UsageError
 
@@ -70,7 +79,7 @@ class Piece:
         """
         return list(self)
 
-    def frames(self) -> list[bytes]:
+    def frames(self) -> list[Frame]:
         """What its frames expand to, each some lines, while other threads go on.
 
         Raises:
@@ -78,7 +87,7 @@ class Piece:
         """
         return list(self._expanded(frames_at_once))
 
-    def _expanded(self, expand: Callable[[bytes, Sequence[int]], Iterator[bytes]]) -> Iterator[bytes]:
+    def _expanded(self, expand: Callable[[bytes, Sequence[int]], Iterator[Frame]]) -> Iterator[Frame]:
         with self.path.open("rb") as file:
             file.seek(self.start)
             data = file.read(self.end - self.start)
@@ -89,7 +98,7 @@ class Piece:
                 f"{self.path} is damaged between bytes {self.start} and {self.end} ({error}); run `libertas verify`"
             ) from error
 
-    def _documents(self, frames: Iterable[bytes]) -> Iterator[list[Document]]:
+    def _documents(self, frames: Iterable[Frame]) -> Iterator[list[Document]]:
         """The documents of its frames, in order, frame by frame; they must be as many as there should be."""
         read = 0
         for frame in frames:
@@ -108,16 +117,17 @@ class Piece:
         Raises:
             BrokenLineage: a shard is damaged.
         """
-        waiting: deque[tuple[Piece, Future[list[bytes]]]] = deque()
+        waiting: deque[tuple[Piece, Future[list[Frame]]]] = deque()
         more = iter(pieces)
-        while True:
-            while len(waiting) <= READ_AHEAD and (piece := next(more, None)) is not None:
-                waiting.append((piece, zstd_threads().submit(piece.frames)))
-            if not waiting:
-                return
-            first, frames = waiting.popleft()
-            for found in first._documents(frames.result()):
-                yield from found
+        with quick_turns():
+            while True:
+                while len(waiting) <= READ_AHEAD and (piece := next(more, None)) is not None:
+                    waiting.append((piece, zstd_threads().submit(piece.frames)))
+                if not waiting:
+                    return
+                first, frames = waiting.popleft()
+                for found in first._documents(frames.result()):
+                    yield from found
 
 
 class ShardWriter:
@@ -236,10 +246,11 @@ def document_of_shard(path: Path, number: int) -> Document:
     return piece.read()[number - piece.first]
 
 
-def _parsed(frame: bytes) -> list[Document]:
+def _parsed(frame: Frame) -> list[Document]:
     """The lines of a frame, parsed at once: no JSON string holds a line end."""
     try:
-        records = orjson.loads(b"[" + frame[:-1].replace(b"\n", b",") + b"]")
+        array = b"".join((b"[", memoryview(frame)[:-1], b"]")).replace(b"\n", b",")
+        records = orjson.loads(array)
         return [Document(meta.pop("id"), record["text"], meta) for record in records for meta in (record["meta"],)]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise BrokenLineage(f"a corpus line cannot be read ({error}); run `libertas verify`") from error
