@@ -14,7 +14,7 @@ check: $(READY)
 	@scripts/check
 
 # torch comes first and alone: a looser request would fetch gigabytes of CUDA packages.
-$(READY): pyproject.toml constraints.txt hatch_build.py $(wildcard libertas/gather/kernel/*.[ch])
+$(READY): pyproject.toml constraints.txt hatch_build.py $(wildcard libertas/kernel/*.[ch])
 	@echo "setting up .venv (once, a few minutes)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "libertas needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv .venv

@@ -9,6 +9,7 @@ each document. Each run is a process of its own, on one core and with its own pe
 ROUNDS (3) rounds. The median of the computing time counts, which a busy machine distorts less than the clock's. Recall
 is of the planted pairs of 0.8 and more, how many share a cluster; precision is of all pairs that share a cluster, how
 many have 0.8 or more, word by word. Peers compare signatures and accept 0.05 less, as estimates err to both sides.
+Imports are not timed.
 
 Systems that are not installed here are given as PEER=PYTHON, the interpreter that has them: rensa, datasketch,
 datatrove, text-dedup. Versions meant: rensa 0.5.0, datasketch 2.0.0, datatrove 0.10.1, text-dedup 0.4.0.
@@ -231,6 +232,8 @@ def child(system: str, folder: Path) -> None:
 
     for module in {"libertas": ("libertas.curate.duplicates.find",)}.get(system, (system.replace("-", "_"),)):
         importlib.import_module(module)
+    if system == "libertas":
+        importlib.import_module("pyarrow").array([0])  # which imports pandas, where there is one
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # some use all cores whatever they are told
     start, computing = time.perf_counter(), sum(os.times()[:4])
     clusters = globals()[f"run_{system.replace('-', '_')}"](folder)

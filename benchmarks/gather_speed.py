@@ -29,7 +29,7 @@ from lxml import html as lxml_html
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
-from libertas.gather import kernel
+import libertas.kernel as kernel
 from libertas.gather.extract import HTML_TYPES, extract
 from libertas.gather.extracted import ReadMode
 from libertas.gather.normalize import decode

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "errors": set(),
     "spelling": set(),
     "terminal": set(),
+    "kernel": set(),
     "lineage": {"errors", "terminal"},
     "document": {"lineage"},
     "corpus": {"document", "lineage", "engine"},
@@ -39,7 +40,7 @@ MAY_IMPORT = {
 }
 """Which rooms a room may import, beside itself and the words everyone uses."""
 
-EVERYONE = {"errors", "spelling", "terminal"}
+EVERYONE = {"errors", "kernel", "spelling", "terminal"}
 
 
 def room_of(path: Path) -> str:

@@ -143,13 +143,18 @@ def _means(values_f: NDArray[np.float64], lengths: NDArray[np.int64]) -> NDArray
     return means
 
 
-def calibrated(model: Classifier, logits: NDArray[np.float64], positive: NDArray[np.bool_]) -> Classifier:
+def calibrated(model: Classifier, logits: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[Classifier, float]:
     """The model with its logits stretched and moved so that they are true for documents it has not seen (Platt 1999).
+
+    It never turns a model round: if the negative ones score higher, the slope is 0 and every probability one half.
 
     Args:
         model: uncalibrated.
         logits: of held-out documents; shape (d,).
         positive: which of them are; both classes count the same.
+
+    Returns:
+        The model and the slope, at least 0.
     """
     smooth = np.where(positive, (positive.sum() + 1) / (positive.sum() + 2), 1 / ((~positive).sum() + 2))
     importance = np.where(positive, 0.5 / positive.sum(), 0.5 / (~positive).sum())
@@ -161,7 +166,8 @@ def calibrated(model: Classifier, logits: NDArray[np.float64], positive: NDArray
         curvature = (inputs * (importance * chances * (1 - chances))) @ inputs.T + 1e-6 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         at -= step * min(1.0, 1.0 / max(1e-12, float(np.abs(step).max())))
-    return Classifier((model.weights * at[0]).astype(np.float32), float(model.bias * at[0] + at[1]))
+    slope, shift = map(float, at if at[0] > 0 else np.zeros(2))
+    return Classifier((model.weights * slope).astype(np.float32), model.bias * slope + shift), slope
 
 
 def area_under_curve(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:

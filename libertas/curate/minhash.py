@@ -5,7 +5,8 @@ each bin; empty bins borrow from another by optimal densification (Shrivastava 2
 signatures estimates the Jaccard similarity of the two sets without bias, with a standard error of
 sqrt(J (1 - J) / 112), 0.04 at J = 0.8. Texts with few 5-grams have fewer independent bins, and a larger error.
 
-Words are found and hashed on the bytes of many texts at once, without a Python loop over words.
+Words are found and hashed on the bytes of many texts at once, without a Python loop over words; what the native kernel
+does in its stead is the same bit for bit.
 
 Shape letters: D documents, B bins (112), W words of a batch, S shingles of a batch.
 """
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
+
+import libertas.kernel as kernel
 
 SHINGLE_WORDS = 5
 BINS = 112
@@ -150,9 +153,13 @@ def _hashes(folded: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]
         result[more] = ((before ^ (before >> np.uint64(32))) + part) * np.uint64(WORD_BASE)
         more = more[lengths[more] > done + 8]
     for word in np.flatnonzero(lengths > LONG_WORD).tolist():
-        digest = blake3(folded[starts[word] : starts[word] + lengths[word]]).digest(length=8)
-        result[word] = int.from_bytes(digest, "little")
+        result[word] = _long_hash(folded[starts[word] : starts[word] + lengths[word]])
     return splitmix(result)
+
+
+def _long_hash(word: bytes) -> int:
+    """Of a word of more than `LONG_WORD` bytes, in lower case."""
+    return int.from_bytes(blake3(word).digest(length=8), "little")
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
@@ -185,6 +192,10 @@ def word_hashes(texts: Sequence[str]) -> WordHashes:
     Words are runs of letters, digits, underscores and, beyond ASCII, of everything but `GAPS`; in scripts `ALONE`
     each character is one.
     """
+    if kernel.native is not None:
+        counts, *columns = kernel.native.word_hashes(list(texts), KINDS, _long_hash)
+        numbers, starts, ends = (np.frombuffer(c, dtype=t) for c, t in zip(columns, ("u8", "i8", "i8"), strict=True))
+        return WordHashes(numbers, starts, ends, np.array([0, *counts]))
     hashes, starts, ends, first, bounds = _words(texts)
     own = np.repeat(bounds[:-1] + 1, np.diff(first))
     return WordHashes(hashes, starts - own, ends - own, first)
@@ -194,7 +205,7 @@ def _words(
     texts: Sequence[str],
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Hashes of words, their starts and ends in all texts together, first words, and the bounds of the texts."""
-    together = "\n".join(["", *texts])
+    together = "\n".join(["", *texts]) or "\n"
     data = together.encode(errors="replace")
     each = texts if len(data) == len(together) else [text.encode(errors="replace") for text in texts]
     bounds = np.cumsum([0, *map(len, each)]) + np.arange(len(texts) + 1)
@@ -234,6 +245,9 @@ def shingles(texts: Sequence[str], words: int = SHINGLE_WORDS) -> tuple[NDArray[
 
 def _shingles(texts: Sequence[str], words: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """As `shingles`, for a batch of texts."""
+    if kernel.native is not None:
+        counts, found = kernel.native.shingles(list(texts), words, KINDS, _long_hash)
+        return np.frombuffer(found, dtype=np.uint64), np.repeat(np.arange(len(texts)), np.diff(counts, prepend=0))
     hashes, _, _, first, _ = _words(texts)
     windows = max(len(hashes) - words + 1, 0)
     whole = hashes[words - 1 :][:windows].copy()
@@ -269,6 +283,9 @@ PROBES = _probe_order()
 def signatures(texts: Sequence[str]) -> Signatures:
     """Signatures of some texts, shape (texts, 112); each depends on its own text alone."""
     result = np.full((len(texts), BINS), EMPTY, dtype=np.uint32)
+    if kernel.native is not None:
+        kernel.native.fill_signatures(list(texts), SHINGLE_WORDS, KINDS, _long_hash, result)
+        return _densified(result)
     for first, last in text_batches(texts):
         values, owners = _shingles(texts[first:last], SHINGLE_WORDS)
         bins = ((values >> np.uint64(32)) * np.uint64(BINS)) >> np.uint64(32)
@@ -299,5 +316,5 @@ def similarity(left: Signatures, right: Signatures) -> NDArray[np.float64]:
 
 def band_keys(signs: Signatures, band: int) -> NDArray[np.uint64]:
     """A key for each document, equal for two that agree in the bins of a band and in practice only then; shape (D,)."""
-    part = signs[:, band * ROWS : (band + 1) * ROWS].astype(np.uint64) * _powers(WORD_BASE, ROWS)
-    return splitmix(part.sum(axis=1, dtype=np.uint64) + np.uint64(band * BYTE_BASE % MODULUS))
+    sums: NDArray[np.uint64] = signs[:, band * ROWS : (band + 1) * ROWS].astype(np.uint64) @ _powers(WORD_BASE, ROWS)
+    return splitmix(sums + np.uint64(band * BYTE_BASE % MODULUS))

@@ -70,11 +70,15 @@ class PerplexityModel:
 
     def evidence(self, data: bytes) -> tuple[Floats, Floats, NDArray[np.uint8]]:
         """How often each byte followed its contexts, how often those were seen, and their tiers; each (k, n)."""
+        return _evidence(*self.levels(data))
+
+    def levels(self, data: bytes) -> NDArray[np.uint8]:
+        """Stored counts of contexts with each byte, and of the contexts alone; shape (2, k, n)."""
         keys = context_keys(data)
         slots = self.table[slot_of(keys, len(self.table))]
         levels = (slots & np.uint16(255)) * (slots >> np.uint16(8) == check_of(keys))
-        grams, contexts = levels
-        return _COUNTS[grams], _COUNTS[np.maximum(grams, contexts)], _TIER_OF[contexts]
+        small: NDArray[np.uint8] = levels.astype(np.uint8)
+        return small
 
     def bits_per_byte(self, text: str) -> float:
         """Mean surprise of a text's UTF-8 bytes."""
@@ -93,6 +97,10 @@ class PerplexityModel:
 
 _COUNTS = (np.exp2(np.arange(256) / SCALE) - 1).astype(np.float32)
 _TIER_OF = np.minimum(np.arange(256) // TIER_LEVELS, TIERS - 1).astype(np.uint8)
+
+
+def _evidence(grams: NDArray[np.uint8], contexts: NDArray[np.uint8]) -> tuple[Floats, Floats, NDArray[np.uint8]]:
+    return _COUNTS[grams], _COUNTS[np.maximum(grams, contexts)], _TIER_OF[contexts]
 
 
 def context_keys(data: bytes) -> Keys:
@@ -158,8 +166,7 @@ def train_perplexity(texts: Iterable[str], held_out: Iterable[str], table_bits: 
         _count(batch, owners, counts)
     levels = np.minimum(255, np.rint(SCALE * np.log2(1 + counts.astype(np.float64)))).astype(np.uint16)
     table = (owners << np.uint16(8) | levels).astype(np.uint16)
-    concentrations = _choose(table, b"".join(_batches(held_out)))
-    return PerplexityModel(table, concentrations)
+    return PerplexityModel(table, _choose(table, _batches(held_out)))
 
 
 def _batches(texts: Iterable[str]) -> Iterator[bytes]:
@@ -193,17 +200,26 @@ def _count(data: bytes, owners: NDArray[np.uint16], counts: NDArray[np.uint32]) 
     owners[slots[strongest]], counts[slots[strongest]] = checks[strongest], times[strongest]
 
 
-def _choose(table: NDArray[np.uint16], held_out: bytes) -> Floats:
-    """For one context after the other, the concentration with which the held-out bytes surprise least."""
-    counter = PerplexityModel(table, np.ones((CONTEXTS, TIERS), np.float32))
-    p, chosen = np.full(len(held_out), 1 / 256, np.float32), np.ones((CONTEXTS, TIERS), np.float32)
+def _choose(table: NDArray[np.uint16], held_out: Iterable[bytes]) -> Floats:
+    """For one context after the other, the concentration with which the held-out bytes surprise least.
+
+    Of each byte only the 2 k levels and one probability are kept; all else is of one batch at a time.
+    """
+    chosen = np.ones((CONTEXTS, TIERS), np.float32)
+    counter = PerplexityModel(table, chosen)
+    batches = [counter.levels(batch) for batch in held_out]
+    p_before = [np.full(batch.shape[-1], 1 / 256, np.float32) for batch in batches]
     tries = np.array(CONCENTRATIONS, np.float32)
-    for k, (found, total, tier) in enumerate(zip(*counter.evidence(held_out), strict=True)):
-        surprise = [
-            np.bincount(tier, -np.log2((found + a * p) / (total + a)).astype(np.float64), minlength=TIERS)
-            for a in tries
-        ]
+    for k in range(CONTEXTS):
+        surprise = np.zeros((len(tries), TIERS))
+        for batch, p in zip(batches, p_before, strict=True):
+            found, total, tier = _evidence(*batch[:, k])
+            for n, a in enumerate(tries):
+                bits = -np.log2((found + a * p) / (total + a))
+                surprise[n] += np.bincount(tier, bits.astype(np.float64), minlength=TIERS)
         chosen[k] = tries[np.argmin(surprise, axis=0)]
-        a = chosen[k][tier]
-        p = (found + a * p) / (total + a)
+        for batch, p in zip(batches, p_before, strict=True):
+            found, total, tier = _evidence(*batch[:, k])
+            a_n = chosen[k][tier]
+            p[:] = (found + a_n * p) / (total + a_n)
     return chosen

@@ -5,6 +5,7 @@ it: bits per byte for a perplexity model, the probability of being like the posi
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -63,19 +64,22 @@ Tensors = dict[str, NDArray[np.generic]]
 
 def _make_perplexity(config: ScoreModelConfig, positive: Sequence[Corpus], draft: Draft) -> Tensors:
     held_out: list[str] = []
+    room = MOST_HELD_OUT
     sizes: list[int] = []
 
     def learned() -> Iterator[str]:
         """What to count, while the held-out texts are put aside for later."""
+        nonlocal room
         for text, is_held_out in sampled_texts(positive, config.megabytes, "Counting n-grams"):
             if not is_held_out:
                 sizes.append(len(text.encode("utf-8", "replace")))
                 yield text
-            elif sum(map(len, held_out)) < MOST_HELD_OUT:
-                held_out.append(text)
+            elif room > 0:
+                held_out.append(text[:room])
+                room -= len(text)
 
     model = train_perplexity(learned(), held_out, config.table_bits)
-    _require_both(len(sizes), len(held_out), "positive")
+    _require_parts(len(sizes), len(held_out), 1, "positive")
     together = "\n\n".join(held_out)
     draft.counts.update(
         learned_from=len(sizes),
@@ -92,27 +96,42 @@ def _make_classifier(
     config: ScoreModelConfig, positive: Sequence[Corpus], negative: Sequence[Corpus], draft: Draft
 ) -> Tensors:
     rows = 1 << config.table_bits
-    documents: dict[bool, list[Rows]] = {False: [], True: []}
-    labels: dict[bool, list[bool]] = {False: [], True: []}
+    learned, calibrating, measured = (LabelledDocuments([], []) for _ in range(3))
     for corpora, label, name in ((positive, True, "positive"), (negative, False, "negative")):
+        held_out = 0
         for text, is_held_out in sampled_texts(corpora, config.megabytes, f"Reading {name} documents"):
-            documents[is_held_out].append(classified_words(text, rows))
-            labels[is_held_out].append(label)
-        _require_both(labels[False].count(label), labels[True].count(label), name)
-    model = train_classifier(documents[False], np.array(labels[False]), rows, config.seed)
-    wanted = np.array(labels[True])
-    logits = np.array([model.logit(found) for found in documents[True]])
-    model = calibrated(model, logits, wanted)
-    logits = np.array([model.logit(found) for found in documents[True]])
+            sample = (calibrating, measured)[held_out % 2] if is_held_out else learned
+            held_out += is_held_out
+            sample.documents.append(classified_words(text, rows))
+            sample.labels.append(label)
+        _require_parts(learned.labels.count(label), held_out, 2, name)
+    model = train_classifier(learned.documents, np.array(learned.labels), rows, config.seed)
+    raw, wanted = measured.logits(model), np.array(measured.labels)
+    model, slope = calibrated(model, calibrating.logits(model), np.array(calibrating.labels))
+    chances = 1 / (1 + np.exp(-measured.logits(model)))
     draft.counts.update(
-        learned_from=len(documents[False]),
-        learned_from_positive=sum(labels[False]),
-        held_out=len(documents[True]),
-        held_out_positive=int(wanted.sum()),
-        held_out_area_under_curve=round(area_under_curve(logits[wanted], logits[~wanted]), 4),
-        held_out_thresholds=[_at_threshold(1 / (1 + np.exp(-logits)), wanted, least) for least in THRESHOLDS],
+        learned_from=len(learned.labels),
+        learned_from_positive=sum(learned.labels),
+        calibrated_on=len(calibrating.labels),
+        calibration_slope=round(slope, 4),
+        held_out=len(measured.labels),
+        held_out_positive=sum(measured.labels),
+        held_out_area_under_curve=round(area_under_curve(raw[wanted], raw[~wanted]), 4),
+        held_out_thresholds=[_at_threshold(chances, wanted, least) for least in THRESHOLDS],
     )
     return {"weights": model.weights, "bias": np.array([model.bias])}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledDocuments:
+    """Documents of both classes, for one purpose."""
+
+    documents: list[Rows]
+    labels: list[bool]
+
+    def logits(self, model: Classifier) -> NDArray[np.float64]:
+        """What a model says of each."""
+        return np.array([model.logit(found) for found in self.documents])
 
 
 def _at_threshold(chances: NDArray[np.float64], wanted: NDArray[np.bool_], least: float) -> dict[str, float]:
@@ -136,11 +155,12 @@ def sampled_texts(corpora: Sequence[Corpus], megabytes: float, title: str) -> It
                     taken += 1
 
 
-def _require_both(learned_from: int, held_out: int, name: str) -> None:
-    if not learned_from or not held_out:
+def _require_parts(learned_from: int, held_out: int, least_held_out: int, name: str) -> None:
+    if not learned_from or held_out < least_held_out:
+        least = max(2, (least_held_out - 1) * HELD_OUT_EVERY + 1)
         raise UsageError(
-            f"{name} has {learned_from + held_out} documents with text in the sample; expected 2 or more, so that one "
-            "can be held out; give more documents or raise --megabytes"
+            f"{name} has {learned_from + held_out} documents with text in the sample; expected {least} or more, so "
+            f"that {least_held_out} can be held out; give more documents or raise --megabytes"
         )
 
 

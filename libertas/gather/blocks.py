@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from libertas.gather import kernel
+import libertas.kernel as kernel
 
 NO_TEXT = frozenset((
     "audio", "button", "canvas", "datalist", "dialog", "iframe", "map", "math", "noembed", "noframes",

@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import orjson
 from resiliparse.parse.html import ElementNode, HTMLTree
 
-from libertas.gather import kernel
+import libertas.kernel as kernel
 
 MOST_TAGS = 2000
 """Tags of interest that are read on a page."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from libertas.gather import kernel
+import libertas.kernel as kernel
 from libertas.gather.blocks import CONTAINERS, LEAVES, Blocks
 
 Floats = NDArray[np.float32]

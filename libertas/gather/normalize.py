@@ -5,7 +5,7 @@ import unicodedata
 
 from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
 
-from libertas.gather import kernel
+import libertas.kernel as kernel
 
 INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Soft hyphens, zero-width spaces, direction marks, lone surrogates and control characters; the zero-width joiner and

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
-from libertas.gather import content, kernel
+import libertas.kernel as kernel
+from libertas.gather import content
 from libertas.gather.blocks import LEAF_NUMBER, LINE_BREAK, Blocks, blocks_of, without_programs
 from libertas.gather.comments import comment_blocks
 from libertas.gather.extracted import PLAIN_TEXT, Extracted, ReadMode

@@ -87,17 +87,24 @@ def test_calibration_finds_the_slope_and_the_shift_that_made_the_labels() -> Non
     rng = np.random.default_rng(0)
     logits = rng.normal(size=20_000)
     positive = rng.random(20_000) < 1 / (1 + np.exp(-3 * logits - 0.5))
-    model = calibrated(Classifier(np.ones(1, np.float32), 0.0), logits, positive)
+    model, slope = calibrated(Classifier(np.ones(1, np.float32), 0.0), logits, positive)
     moved = 0.5 - np.log(positive.mean() / (1 - positive.mean()))  # as both classes count the same
-    assert model.weights[0] == pytest.approx(3, rel=0.05)
+    assert model.weights[0] == pytest.approx(slope) == pytest.approx(3, rel=0.05)
     assert model.bias == pytest.approx(moved, abs=0.1)
 
 
 def test_calibration_of_classes_that_are_far_apart_stays_finite() -> None:
-    model = calibrated(
+    model, _ = calibrated(
         Classifier(np.ones(1, np.float32), 0.0), np.array([5.0, 6.0, -5.0]), np.array([True, True, False])
     )
     assert 0 < model.weights[0] < 100
+
+
+def test_calibration_never_turns_a_model_round() -> None:
+    backwards = np.array([-2.0, -1.0, 1.0, 2.0]), np.array([True, True, False, False])
+    model, slope = calibrated(Classifier(np.array([1.0, -1.0], np.float32), 0.3), *backwards)
+    assert slope == 0
+    assert model.probability("any text") == 0.5
 
 
 def test_area_under_the_curve_counts_pairs() -> None:
@@ -115,11 +122,34 @@ def test_a_classifier_made_by_the_stage_is_loaded_and_scores(make_corpus, tmp_pa
     assert read_manifest(out).content == read_manifest(again).content
     counts = read_manifest(out).counts
     assert (counts["learned_from"], counts["learned_from_positive"]) == (81, 45)
-    assert (counts["held_out"], counts["held_out_positive"]) == (9, 5)
+    assert (counts["calibrated_on"], counts["held_out"], counts["held_out_positive"]) == (5, 4, 2)
+    assert counts["calibration_slope"] > 0
     assert counts["held_out_area_under_curve"] == 1.0
     assert [row["probability"] for row in counts["held_out_thresholds"]] == [0.1, 0.25, 0.5, 0.75, 0.9]
     score = load_scorer(out)
     assert score(text(1000)) > 0.5 > score("the | value | of | a | list")
+
+
+def test_a_model_is_not_measured_on_the_documents_that_it_was_calibrated_on(make_corpus, tmp_path: Path) -> None:
+    """Every second held-out document looks like the other class: the slope is of those, the area of the rest."""
+    good = [document(n, content="a " * 9) for n in range(40)]
+    bad = [document(n, content="b " * 9) for n in range(40, 80)]
+    for n in (0, 20):
+        good[n], bad[n] = document(n, content="b " * 9), document(n + 40, content="a " * 9)
+    paths = (make_corpus(good, tmp_path / "good"),), (make_corpus(bad, tmp_path / "bad"),)
+    out = score_model(ScoreModelConfig(positive=paths[0], negative=paths[1], table_bits=12, out=tmp_path / "model"))
+    counts = read_manifest(out).counts
+    assert (counts["calibration_slope"], counts["held_out_area_under_curve"]) == (0, 1)
+    assert load_scorer(out)("a a a") == 0.5
+
+
+def test_too_few_documents_to_calibrate_and_to_measure_are_refused(make_corpus, tmp_path: Path) -> None:
+    corpora = [make_corpus([document(n) for n in range(a, a + 10)], tmp_path / str(a)) for a in (0, 10)]
+    config = ScoreModelConfig(positive=(corpora[0],), negative=(corpora[1],), table_bits=12, out=tmp_path / "model")
+    with pytest.raises(
+        UsageError, match=r"positive has 10 documents .* expected 11 or more, so that 2 can be held out"
+    ):
+        score_model(config)
 
 
 @pytest.mark.parametrize(

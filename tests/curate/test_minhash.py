@@ -1,14 +1,43 @@
 import random
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import libertas.kernel as kernel
 from libertas.curate import minhash
 
 SOME_TEXT = st.text(alphabet="aAbB cC\n.,_1éЖء漢字ภา。“\u00a0🙂 ", max_size=60)
+
+
+PIECES = [
+    " ", "\n", "\x00", "a", "Ab_1", "is", "eight888", "nine9nine", "x" * 63, "Y" * 64, "Z" * 65, "ß" * 40, "_", "@",
+    "[", "`", "{", "\x7f", "\x80", "\xa0", "\xbf", "\xc0", "é", "Ж", "ء", "ภา", "ཀ", "ក", "漢", "字" * 30, "カ",
+    "ﾊ", "𠀀", "。", "“", "→", "🙂", "\U0001ffff", "\ufeff", "\ud800", "\udfff", "\U0010ffff",
+]  # fmt: skip
+SOUP = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=5)), max_size=80).map("".join)
+compiled = pytest.mark.skipif(kernel.native is None, reason="the kernel was not compiled")
+
+
+def by_python(call: Callable[..., Any], *args: Any) -> Any:
+    """What a call gives without the kernel."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "native", None)
+        return call(*args)
+
+
+def assert_same_as_the_reference(texts: list[str], n: int = minhash.SHINGLE_WORDS) -> None:
+    found, expected = minhash.word_hashes(texts), by_python(minhash.word_hashes, texts)
+    pairs = [(getattr(found, field), getattr(expected, field)) for field in ("hashes", "starts", "ends", "first")]
+    pairs += zip(minhash.shingles(texts, n), by_python(minhash.shingles, texts, n), strict=True)
+    pairs.append((minhash.signatures(texts), by_python(minhash.signatures, texts)))
+    for ours, theirs in pairs:
+        assert ours.dtype == theirs.dtype
+        assert np.array_equal(ours, theirs)
 
 
 def words(text: str) -> list[str]:
@@ -58,12 +87,59 @@ def test_words_are_found_where_they_stand(text: str, longer: str) -> None:
 
 @pytest.mark.parametrize("gap", [" ", "\n", "", "。"])
 def test_a_text_of_many_blocks_is_cut_at_no_word(gap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "native", None)
     text = gap.join(["abc defg hijklmnopq rs", "漢字 and more", "t" * 70, "字" * 90, "ß" * 80] * 40)
     whole = minhash.word_hashes([text])
     monkeypatch.setattr(minhash, "BLOCK", 50)
     cut = minhash.word_hashes([text])
     assert np.array_equal(whole.hashes, cut.hashes)
     assert np.array_equal(whole.starts, cut.starts)
+
+
+@compiled
+@given(st.lists(SOUP, max_size=6), st.integers(1, 8))
+def test_the_kernel_gives_bit_for_bit_what_the_reference_gives(texts: list[str], n: int) -> None:
+    assert_same_as_the_reference(texts, n)
+
+
+@compiled
+def test_the_kernel_knows_every_character_as_the_reference_does() -> None:
+    assert_same_as_the_reference(["".join(f"a{chr(c)}b" for c in range(first, 0x110000, 8)) for first in range(8)])
+
+
+@compiled
+@pytest.mark.parametrize("size", [0, 1, 4, 5, 4092, 4096, 4100, 4101, 9000])
+def test_texts_of_any_number_of_words_are_read_by_the_kernel_as_by_the_reference(size: int) -> None:
+    texts = [text_of([*range(size)]), "ab " * size, "字" * size]
+    for n in (1, 5, 50):
+        assert_same_as_the_reference(texts, n)
+
+
+@compiled
+def test_words_that_begin_or_end_at_any_place_of_a_chunk_are_read_as_by_the_reference() -> None:
+    for word in ("x", "x" * 63, "ß" * 33, "字", "“", "🙂"):
+        assert_same_as_the_reference(
+            [gap * k + word + after for gap in ".a" for k in range(130) for after in ("", " b")]
+        )
+
+
+@compiled
+def test_the_kernel_refuses_what_does_not_fit() -> None:
+    assert kernel.native is not None
+    table, some = bytes(64 * 64), np.zeros((1, minhash.BINS), dtype=np.uint32)
+    for n in (0, -1, 1 << 62):
+        with pytest.raises(ValueError, match="another size"):
+            kernel.native.shingles(["a"], n, table, len)
+    with pytest.raises(ValueError, match="another size"):
+        kernel.native.word_hashes(["a"], b"short", len)
+    with pytest.raises(ValueError, match="another size"):
+        kernel.native.fill_signatures(["a", "b"], 5, table, len, some)
+    with pytest.raises(TypeError):
+        kernel.native.word_hashes([b"a"], table, len)
+    with pytest.raises(ZeroDivisionError):
+        kernel.native.word_hashes(["x" * 100], table, lambda word: 1 // 0)
+    with pytest.raises(OverflowError):
+        kernel.native.word_hashes(["x" * 100], table, lambda word: -1)
 
 
 def test_estimated_similarity_is_unbiased_and_as_exact_as_112_bins_allow() -> None:

@@ -1,6 +1,7 @@
 """A model of bytes and words: probabilities that add up, surprise that tells clean text from broken text."""
 
 import random
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,32 @@ def test_training_again_gives_the_same_model(model: PerplexityModel) -> None:
     again = train_perplexity(iter(TEXTS), iter(HELD_OUT), 18)
     assert (again.table == model.table).all()
     assert (again.concentrations == model.concentrations).all()
+
+
+def test_concentrations_are_chosen_in_little_memory(monkeypatch) -> None:
+    monkeypatch.setattr("libertas.curate.perplexity.BATCH_BYTES", 1 << 14)
+    held_out = " ".join(TEXTS * 8)
+    tracemalloc.start()
+    train_perplexity(TEXTS[:5], [held_out], 12)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * len(held_out)  # 20 bytes are kept of each byte; all at once would take 400
+
+
+def test_of_a_long_held_out_document_only_the_beginning_is_used(make_corpus, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("libertas.curate.scorers.MOST_HELD_OUT", 1000)
+    long = ["x" * 700, *TEXTS[:9], "y" * 50_000, *TEXTS[9:18], "z" * 50_000]
+    corpus = make_corpus([document(n, content=t) for n, t in enumerate(long)], tmp_path / "corpus")
+    seen: list[str] = []
+
+    def watched(texts, held_out, bits) -> PerplexityModel:
+        model = train_perplexity(texts, held_out, bits)
+        seen.extend(held_out)
+        return model
+
+    monkeypatch.setattr("libertas.curate.scorers.train_perplexity", watched)
+    score_model(ScoreModelConfig(positive=(corpus,), kind="perplexity", table_bits=12, out=tmp_path / "model"))
+    assert seen == ["x" * 700, "y" * 300]
 
 
 def test_a_model_made_by_the_stage_is_loaded_and_scores(make_corpus, tmp_path: Path) -> None:

@@ -69,13 +69,6 @@ def test_workers_and_engines_write_the_same_bytes(tmp_path: Path, corpora: list[
     assert numbers == list(range(1, 90, 2))
 
 
-@pytest.mark.slow
-def test_ray_writes_the_same_bytes(tmp_path: Path, corpora: list[Corpus]) -> None:
-    pytest.importorskip("ray")
-    one = written(tmp_path / "one", corpora)
-    assert written(tmp_path / "ray", corpora, engine="ray") == one
-
-
 def test_what_is_there_is_not_made_again(tmp_path: Path, corpora: list[Corpus]) -> None:
     before = written(tmp_path / "cars", corpora)
     kept = sidecar_path(tmp_path / "cars", AGAINST, 0, 0)

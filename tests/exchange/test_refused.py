@@ -54,7 +54,7 @@ BIAS = "gpt_neox__layers__1__attention__dense__bias"
         ({"architectures": ["FalconForCausalLM"]}, "the architecture 'FalconForCausalLM' is not known; "),
         ({"soft_cap": 15.0}, "GPTNeoXForCausalLM has no key 'soft_cap' that is known here"),
         ({"attention_bias": False}, "attention_bias is False; expected True"),
-        ({"hidden_act": "mish"}, "activation is 'mish'; There are gelu"),
+        ({"hidden_act": "mish"}, "activation is 'mish'; expected one of gelu"),
         ({"num_attention_heads": 5}, "width is 32, which 5 heads do not divide"),
         ({"hidden_size": "wide"}, "hidden_size is 'wide'; expected a whole number"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope_type is 'yarn'; expected 'default'"),

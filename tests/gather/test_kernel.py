@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libertas.gather import blocks, content, kernel, page
+import libertas.kernel as kernel
+from libertas.gather import blocks, content, page
 from libertas.gather.blocks import cut_programs, read_blocks
 from libertas.gather.declared import tags_of
 from libertas.gather.normalize import normalize

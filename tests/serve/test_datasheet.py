@@ -256,7 +256,8 @@ def test_every_question_is_answered_by_a_number_by_the_author_or_marked(sheet: P
     ("content", "message"),
     [
         ("[answer]\n", "no table"),
-        ("[answers]\npurpos = 'x'\n", "did you mean 'purpose'|purpose"),
+        ("[answers]\npurpos = 'x'\n", "did you mean 'purpose'"),
+        ("[dataset]\nlicence = 'x'\n", "did you mean 'license'. Expected one of citation, creators"),
         ("[dataset]\nlicense = 3\n", "expected text"),
         ("[dataset\n", "cannot be read as TOML"),
     ],
@@ -287,6 +288,14 @@ def test_a_corpus_that_is_none_or_a_tokenizer_that_is_none_are_refused(sheet: Pa
         datasheet(DatasheetConfig(corpus=sheet, out=folder / "no"))
     with pytest.raises(UsageError, match=r"tokenizer\.json"):
         datasheet(DatasheetConfig(corpus=folder / "mix", tokens=sheet, topics=0, out=folder / "no"))
+
+
+def test_decisions_about_another_corpus_are_refused(evil: Path, folder: Path) -> None:
+    assert evil.is_dir()
+    config = DatasheetConfig(corpus=folder / "mix", decisions=(folder / "judged",), topics=0, out=folder / "no")
+    with pytest.raises(UsageError, match=r"judged speaks of other corpora \(evil\), not of mix"):
+        datasheet(config)
+    assert not (folder / "no").exists()
 
 
 def issues_of(path: Path, caplog: pytest.LogCaptureFixture) -> Sequence[str]:

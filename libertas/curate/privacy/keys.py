@@ -3,8 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
 from math import log2
+from operator import ne
 
 from libertas.curate.privacy.spans import PrivateSpan
 
@@ -38,10 +38,11 @@ BEFORE_TOKEN = {"Stripe": re.compile(r"(?<![A-Za-z0-9])[sr]\Z"), "Telegram": re.
 LONGEST_BEFORE = 11
 PEM_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 PEM_BODY = re.compile(
-    r"(?:(?:Proc-Type|DEK-Info|Version|Comment)[^\n]{0,100}\n|[\sA-Za-z0-9+/=\\]){64,}+"
+    r"(?:\s*+(?:Proc-Type|DEK-Info|Version|Comment)(?:(?!-----).){0,100}\n){0,8}+[\sA-Za-z0-9+/=\\]{64,}+"
     r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?"
 )
-"""To its end, or as far as it goes where that is missing; no hyphen can be in it, so no text is read twice."""
+"""To its end, or as far as it goes where that is missing; it never runs into the next beginning, so no text is read
+twice."""
 IN_URL = re.compile(r"://(?P<secret>[^\s/:@\"'<>{}$%]{1,64}:[^\s/@\"'<>{}$]{3,128}@)")
 """User and password in a URL, RFC 3986 section 3.2.1."""
 NAME_STEMS = ("assw", "ASSW", "ecret", "ECRET", "oken", "OKEN", "key", "Key", "KEY", "earer ")
@@ -58,6 +59,11 @@ LEAST_BITS, LEAST_CHANGES = 3.0, 0.4
 (lower case, upper case, digit, other): 0.66 in random letters and digits, below 0.4 in names made of words."""
 LEAST_CHANGES_HEXADECIMAL = 0.2
 """The share is 0.47 in random hexadecimal digits."""
+DIGIT = re.compile("[0-9]")
+CLASSES = str.maketrans(
+    {c: "l" if c.islower() else "u" if c.isupper() else "d" if c.isdigit() else "o" for c in map(chr, range(128))}
+)
+"""Character of a value -> its class."""
 CALL = re.compile(r"[A-Za-z_]\w{3}\(|\w\([^()]*\)")
 HEXADECIMAL_VALUE = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")
 
@@ -105,7 +111,7 @@ def _token(text: str, at: int, name: str, pattern: re.Pattern[str]) -> PrivateSp
             return None
         start = before.start()
     body = match[0][len("sk-") :]
-    if not any(c.isdigit() for c in body) and name not in ("Hugging Face", "AWS"):
+    if not DIGIT.search(body) and name not in ("Hugging Face", "AWS"):
         return None
     return PrivateSpan(start, match.end(), "key", name)
 
@@ -119,13 +125,10 @@ def _private_keys(text: str) -> Iterator[PrivateSpan]:
 
 def is_random(value: str) -> bool:
     """Whether a value looks drawn by lot: letters and digits, many different, changing class often."""
-    counts = Counter(value)
-    if CALL.search(value):
+    classes = value.translate(CLASSES)
+    if "d" not in classes or not ("l" in classes or "u" in classes) or CALL.search(value):
         return False
-    if not any(c.isdigit() for c in value) or not any(c.isalpha() for c in value):
-        return False
-    bits = -sum(n / len(value) * log2(n / len(value)) for n in counts.values())
-    kinds = ["l" if c.islower() else "u" if c.isupper() else "d" if c.isdigit() else "o" for c in value]
-    changes = sum(a != b for a, b in pairwise(kinds)) / (len(value) - 1)
     least = LEAST_CHANGES_HEXADECIMAL if HEXADECIMAL_VALUE.fullmatch(value) else LEAST_CHANGES
-    return bits >= LEAST_BITS and changes >= least
+    if sum(map(ne, classes, classes[1:])) < least * (len(value) - 1):
+        return False
+    return -sum(n / len(value) * log2(n / len(value)) for n in Counter(value).values()) >= LEAST_BITS

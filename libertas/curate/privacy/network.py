@@ -30,7 +30,21 @@ COMMON_ENDINGS = (
     "google amazon apple microsoft swiss"
 )
 GENERIC_ENDINGS = frozenset(COMMON_ENDINGS.split())
-"""Top-level domains of more than two letters that people have addresses in; those of two letters are all countries."""
+"""Frequent top-level domains of more than two letters, behind which a name can stop; those of two letters are all
+countries. Other endings count too (IANA has over a thousand, and they change), if the whole name has no such stop."""
+FILE_ENDINGS = (
+    "avif bak bin bmp bz2 cfg conf cpp css csv dll doc docx eps exe gif gzip htm html ico ini iso jar java jpeg jpg "
+    "json jsx lock log map mjs mpeg mpg out patch pdf php png ppt psd pyc rar rpm scss sql svg swf tar tgz tmp toml "
+    "tsx ttf txt wav webm webp whl woff xls xlsx xml yaml yml zip"
+)
+CODE_ENDINGS = (
+    "args array astype attr columns conj copy dtype flatten idx index item items len length max mean min ndim null "
+    "prototype ravel reshape self shape size sum transpose value values weight weights"
+)
+LOCAL_ENDINGS = "mount scope service slice socket target timer corp internal intranet lan local localdomain"
+"""Units of systemd, and hosts that only their own network knows."""
+NO_ENDINGS = frozenset(f"{FILE_ENDINGS} {CODE_ENDINGS} {LOCAL_ENDINGS}".split())
+"""What follows `x@y.` in pages, code and logs and is no part of an address."""
 NO_COUNTRY = frozenset(("js", "rb", "ts", "go", "hs", "kt", "vb", "db"))
 """Endings of two letters that are files or variables and no country's."""
 RESERVED_DOMAIN = re.compile(r"(?:.*\.)?(?:example\.(?:com|net|org)|example|test|invalid|localhost)\Z", re.IGNORECASE)
@@ -114,14 +128,23 @@ def _domain_end(text: str, start: int) -> int:
     if match is None or text[match.end() : match.end() + 1] in ("(", "@"):
         return 0
     name = match[0]
-    while not _is_public_ending(name.rpartition(".")[2]):
+    while not _is_frequent_ending(name.rpartition(".")[2]):
         name = name.rpartition(".")[0]
         if "." not in name:
-            return 0
+            name = match[0]
+            if not _has_rare_ending(name):
+                return 0
+            break
     return 0 if RESERVED_DOMAIN.match(name) else start + len(name)
 
 
-def _is_public_ending(ending: str) -> bool:
+def _has_rare_ending(name: str) -> bool:
+    """Whether a domain may end so though few do; one with capitals is a variable, or runs into the next sentence."""
+    ending = name.rpartition(".")[2]
+    return name.islower() and ending.isascii() and ending.isalpha() and len(ending) > 2 and ending not in NO_ENDINGS
+
+
+def _is_frequent_ending(ending: str) -> bool:
     if not ending.isascii() or ending.startswith("xn--"):
         return True
     lower = ending.lower()
@@ -136,7 +159,8 @@ def _spelled_out(text: str) -> Iterator[PrivateSpan]:
         local, domain = _local_before(text, at), SPELLED_DOMAIN.match(text, match.end())
         if local < at and domain:
             plain = DOT_WORD.sub(".", domain[0])
-            if _is_public_ending(plain.rpartition(".")[2]) and not RESERVED_DOMAIN.match(plain):
+            rare = match[0].strip().lower() != "at" and _has_rare_ending(plain)
+            if (rare or _is_frequent_ending(plain.rpartition(".")[2])) and not RESERVED_DOMAIN.match(plain):
                 yield PrivateSpan(local, domain.end(), "email", "spelled out")
 
 

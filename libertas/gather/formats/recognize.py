@@ -51,6 +51,9 @@ ROOTS = (
 )
 """Roots of XML files, within the first bytes."""
 ROOT_BYTES = 4096
+MAIL_NAME = re.compile(r"\d+\.?")
+MAIL_HEADER = re.compile(rb"(?:Message-ID|Return-Path|Received|Delivered-To|From|Date):[ \t]", re.IGNORECASE)
+"""Folders of mail (MH, Enron's) number their messages; a message begins with a header, RFC 5322."""
 GUTENBERG = re.compile(rb"\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG", re.IGNORECASE)
 TAR_MEMBERS = 2000
 MAIN_TEX = b"\\documentclass"
@@ -77,6 +80,8 @@ def recognized(path: Path, head: bytes) -> str:
         found = next((kind for root, kind in ROOTS if root.search(head[:ROOT_BYTES])), "")
         if found:
             return found
+    if MAIL_NAME.fullmatch(name) and MAIL_HEADER.match(head):
+        return TYPES[".eml"]
     if suffix == ".txt" and GUTENBERG.search(head):
         return "text/x-gutenberg"
     if known := TYPES.get(suffix):

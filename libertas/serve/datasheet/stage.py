@@ -7,7 +7,7 @@ from libertas.curate.datasheet.croissant import croissant
 from libertas.curate.datasheet.facts import corpus_facts, open_parts
 from libertas.curate.datasheet.questions import read_about
 from libertas.curate.datasheet.topics import require_topics
-from libertas.curate.sidecar import require_sidecar
+from libertas.curate.sidecar import places_in
 from libertas.errors import UsageError
 from libertas.lineage.artifact import Draft, write_json
 from libertas.serve.datasheet.contents import composition_part, language_part, length_part, license_part, origin_part
@@ -46,14 +46,13 @@ def datasheet(config: DatasheetConfig) -> Path:
     """Make the datasheet that the config describes, or find it made; returns the page.
 
     Raises:
-        UsageError: `corpus` is no corpus or has no documents, or scikit-learn is missing and topics are asked for.
+        UsageError: `corpus` is no corpus or has no documents, `decisions` speak of another one, or scikit-learn is
+            missing and topics are asked for.
         BrokenLineage: something that the corpus came from was changed.
     """
     if config.topics:
         require_topics()
     read_about(config.about)
-    for sidecar in config.decisions:
-        require_sidecar(sidecar)
     inputs = {
         "corpus": [config.corpus],
         "decisions": config.decisions,
@@ -64,6 +63,8 @@ def datasheet(config: DatasheetConfig) -> Path:
     if not any(map(len, parts.values())):
         raise UsageError(f"{config.corpus} holds no document; expected one at least")
     draft = Draft(kind="datasheet", out=config.out, config=config, inputs=inputs, code=__name__)
+    for sidecar in config.decisions:
+        places_in(sidecar, draft)
     if not draft.finished():
         with draft.build() as folder:
             facts = corpus_facts(config, parts, _tokenizer_file(config.tokens))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from labels import labelled
 
 from libertas.curate.privacy.find import find_personal
+from libertas.curate.privacy.keys import is_random
 from libertas.curate.privacy.spans import PRIVATE_KINDS, PrivateSpan, merged_spans
 
 FLOORS = orjson.loads((Path(__file__).parents[2] / "gates" / "floors.json").read_bytes())
@@ -78,6 +79,64 @@ def test_offsets_are_those_of_the_characters_of_the_text(text: str, found: str) 
 def test_a_wrong_check_digit_is_no_number(good: str, bad: str) -> None:
     assert len(find_personal(good)) == 1
     assert find_personal(bad) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("joe@acme.solar", "joe@acme.solar"),
+        ("Write to joe@mail.acme.ventures.", "joe@mail.acme.ventures"),
+        ("joe [at] acme.marketing", "joe [at] acme.marketing"),
+        ("joe@acme.com.please", "joe@acme.com"),
+    ],
+)
+def test_an_address_may_end_in_any_domain(text: str, found: str) -> None:
+    assert [text[s.start : s.end] for s in find_personal(text, kinds=("email",))] == [found]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "icon@2x.png",
+        "logo@3x.4b31.webp",
+        "x@w.transpose",
+        "a@self.weight",
+        "content@filterEmpty.0.headline",
+        "b@Model.solar",
+        "getty@tty1.service",
+        "root@server.local",
+        "looked at polka dot dresses",
+    ],
+)
+def test_what_ends_in_a_word_of_code_a_file_or_a_sentence_is_no_address(text: str) -> None:
+    assert find_personal(text, kinds=("email",)) == []
+
+
+def test_private_keys_are_found_in_linear_time() -> None:
+    begin = "-----BEGIN PRIVATE KEY-----\n"
+    hostile = f"{begin}Version" * (4_000_000 // len(begin))  # read from each beginning on, it would take days
+    assert find_personal(hostile, kinds=("key",)) == []
+    headers = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,1F\n\n"
+    key = f"{begin}{headers}{'MIIEpAIB' * 20}\n-----END PRIVATE KEY-----"
+    assert [(s.start, s.end) for s in find_personal(f"{hostile}{key}", kinds=("key",))] == [
+        (len(hostile), len(hostile) + len(key))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "random"),
+    [
+        ("x7Kq9Lm2Pz4Rt8Wv", True),
+        ("0f3a91c27be45d680f3a91c27be45d68", True),
+        ("authorization_name9", False),
+        ("a1a1a1a1a1a1a1a1", False),
+        ("abcdefghijklmnop", False),
+        ("2024-11-21-10-55", False),
+        ("getToken(Xy9Qk2)", False),
+    ],
+)
+def test_a_value_is_random_if_it_has_many_characters_and_changes_class_often(value: str, random: bool) -> None:
+    assert is_random(value) is random
 
 
 def test_private_addresses_are_found_when_asked_for() -> None:

@@ -1,4 +1,6 @@
-"""The native kernel: the hot loops of reading a page in C, where a compiler was there when libertas was installed.
+"""The native kernel: hot loops in C, where a compiler was there when libertas was installed.
+
+Reading pages is in blocks.c, features.c and source.c, the words of texts and their signatures in words.c.
 
 Each of its functions does exactly what the Python function beside its call does, and is a matter of speed only: that
 function is the reference, it takes over where `native` is None, and tests compare the two.
@@ -18,7 +20,7 @@ def source_digest() -> str:
 
 def _compiled() -> ModuleType | None:
     try:
-        module = import_module("libertas.gather.kernel._native")
+        module = import_module("libertas.kernel._native")
     except ImportError:
         return None
     return module if source_digest() == module.SOURCE else None

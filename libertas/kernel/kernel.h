@@ -1,4 +1,4 @@
-/* The hot loops of reading a page, as an optional extension module, `libertas.gather.kernel._native`.
+/* The hot loops of reading pages and of comparing texts, as an optional extension module, `libertas.kernel._native`.
 
    Each function that Python calls does exactly what the Python function named above it does, which is the reference:
    its docstring says what is meant, and tests compare the two. Texts are UTF-8 here, and lengths that Python counts in
@@ -155,5 +155,8 @@ PyObject *may_have_marks(PyObject *self, PyObject *text);
 PyObject *is_normal(PyObject *self, PyObject *text);
 PyObject *tags_of(PyObject *self, PyObject *args);
 PyObject *fill_features(PyObject *self, PyObject *args);
+PyObject *word_hashes(PyObject *self, PyObject *args);
+PyObject *shingles(PyObject *self, PyObject *args);
+PyObject *fill_signatures(PyObject *self, PyObject *args);
 
 #endif
