@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rich.markup import escape
 
 from libertas.corpus.config import AdoptConfig
+from libertas.corpus.drops import DROPS, DROPS_AT_ONCE, DROPS_SCHEMA
 from libertas.corpus.index import save_array, write_index
 from libertas.corpus.lmd import LmdDrop, LmdText, lmd_files, read_lmd
 from libertas.corpus.shard import ShardWriter, read_shard, shard_name
@@ -32,21 +33,6 @@ from libertas.errors import UsageError
 from libertas.lineage.artifact import WRITING, Draft, write_json
 from libertas.terminal import Bar, printable, progress, say
 
-DROPS = "drops.parquet"
-DROPS_SCHEMA = pa.schema(
-    [
-        ("record_id", pa.string()),
-        ("uri", pa.string()),
-        ("file", pa.string()),
-        ("offset", pa.int64()),
-        ("rule", pa.string()),
-        ("reason", pa.string()),
-        ("value", pa.string()),
-    ]
-)
-"""One row for each place that became no document, as for web archives: `record_id` is file, member and number."""
-DROPS_AT_ONCE = 1 << 14
-"""Rows of drops that are held in memory."""
 NOTES = ".notes"
 """Folder within a corpus that is being made: what is only needed until it is whole."""
 AGAIN = "same record again"

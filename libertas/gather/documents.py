@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from libertas.corpus import Corpus
+from libertas.corpus.drops import DROPS
 from libertas.engine import map_on_ray
 from libertas.errors import LibertasError, UsageError
 from libertas.gather.config import GatherConfig
@@ -21,7 +22,6 @@ from libertas.gather.inputs import inputs_of
 from libertas.gather.meter import Meter
 from libertas.gather.record import DAMAGE, Recipe
 from libertas.gather.shards import (
-    DROPS,
     ArchiveTask,
     Note,
     finished,

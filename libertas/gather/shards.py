@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from libertas.corpus import ShardWriter, read_shard, save_array, shard_name, write_index
+from libertas.corpus.drops import DROPS, DROPS_AT_ONCE, DROPS_SCHEMA
 from libertas.document import Document, Drop
 from libertas.engine import Failed, Limits, Pool
 from libertas.gather import warc
@@ -38,21 +39,6 @@ WAITING_BYTES = 1 << 28
 """Payloads that lie in memory at a time: 256 MiB and a batch."""
 WORKER_BYTES = 900_000_000
 """Private memory of a process that reads pages, beside a language model that was named."""
-DROPS = "drops.parquet"
-DROPS_SCHEMA = pa.schema(
-    [
-        ("record_id", pa.string()),
-        ("uri", pa.string()),
-        ("file", pa.string()),
-        ("offset", pa.int64()),
-        ("rule", pa.string()),
-        ("reason", pa.string()),
-        ("value", pa.string()),
-    ]
-)
-"""One row for each record that became no document; `offset` is in bytes of the file on disk."""
-DROPS_AT_ONCE = 1 << 14
-"""Rows of drops that are held in memory."""
 
 Result = Document | Dropped
 Batch = Sequence[warc.Record | warc.Lost]

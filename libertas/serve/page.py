@@ -1,18 +1,15 @@
 """The page: sections, charts as data, style and script in one file that asks the network for nothing."""
 
-from importlib.resources import files
 from pathlib import Path
 
 from libertas.serve.charts import bits_chart, choices_chart, training_chart
 from libertas.serve.life import Life
 from libertas.serve.markup import Markup, element, embedded_json
+from libertas.serve.offline import POLICY, page_script, plotly_source, static_text
 from libertas.serve.scoreboard import scoreboard
 from libertas.serve.sections import composition, footer, header, left_out, summary, training
 from libertas.serve.spans_section import traced_text
 from libertas.serve.tree import lineage_tree
-
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-"""Content security policy: the browser itself refuses every request, whatever a text in the page may hold."""
 
 CONTENTS = (
     ("training", "Training"),
@@ -39,7 +36,7 @@ def html_page(life: Life, out: Path) -> str:
         element("meta", {"name": "description", "content": summary(life)}),
         element("link", {"rel": "icon", "href": "data:,"}),
         element("title", {}, f"{life.manifest.config['model']}: the life of a model"),
-        element("style", {}, Markup(_static("report.css"))),
+        element("style", {}, Markup(static_text("libertas.serve", "report.css"))),
     ]
     links = [element("a", {"href": f"#{name}"}, label) for name, label in CONTENTS]
     body = [
@@ -57,21 +54,7 @@ def html_page(life: Life, out: Path) -> str:
         ),
         footer(life, out.name),
         element("script", {"type": "application/json", "id": "charts"}, embedded_json(charts)),
-        _script(_plotly()),
-        _script(_static("report.js")),
+        page_script(plotly_source()),
+        page_script(static_text("libertas.serve", "report.js")),
     ]
     return f"<!doctype html>\n{element('html', {'lang': 'en'}, element('head', {}, head), element('body', {}, body))}\n"
-
-
-def _plotly() -> str:
-    """What `plotly.offline.get_plotlyjs` returns, without importing plotly's thousands of Python classes."""
-    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
-
-
-def _static(name: str) -> str:
-    return (files("libertas.serve") / "static" / name).read_text(encoding="utf-8")
-
-
-def _script(source: str) -> Markup:
-    assert "</script" not in source.lower(), "a script would end too early"
-    return element("script", {}, Markup(source))

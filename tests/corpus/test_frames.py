@@ -92,7 +92,7 @@ def texts_and_drops(path: Path) -> tuple[list[str], list[LmdDrop]]:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(kept=st.floats(0, 1))
+@given(kept=st.floats(0, 1, allow_subnormal=False))
 def test_a_shard_cut_anywhere_gives_every_whole_line_and_says_that_it_was_cut(shard: Path, kept: float) -> None:
     data = shard.read_bytes()
     table = read_seek_table(shard)
@@ -126,7 +126,7 @@ def expands_to_the_same(damaged: bytearray, whole: bytes, bounds) -> bool:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@given(place=st.floats(0, 1, exclude_max=True, allow_subnormal=False), bit=st.integers(0, 7))
 def test_a_flipped_bit_costs_its_frame_whose_documents_are_counted(shard: Path, place: float, bit: int) -> None:
     table = read_seek_table(shard)
     assert table is not None
