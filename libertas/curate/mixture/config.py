@@ -58,7 +58,8 @@ class MixConfig:
     tombstones: Path | None = None
     """A text file of document ids and URLs, one a line, to leave out whatever else is said of them."""
     validation: float = 0.02
-    """Share of each component's documents that is held out, at least one document; 0 holds out nothing."""
+    """Share of each component's documents that is held out, at least one cluster where there are several; 0 holds out
+    nothing."""
     test: float = 0.0
     """Share that is held out as a part `test` beside it."""
     similarity: float = SEEN_SIMILARITY

@@ -1,10 +1,10 @@
-"""All documents that are mixed, as an array of 40 bytes each in a file; neither texts nor ids are in memory."""
+"""All documents that are mixed, as an array of 48 bytes each in a file; neither texts nor ids are in memory."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from libertas.corpus import Corpus, save_array
+from libertas.curate.exact import KEY_BYTES
 from libertas.curate.mixture.reading import READ, SIGNATURES
 from libertas.curate.sidecar import sidecar_path
 from libertas.permutation import mixed64
@@ -25,20 +26,25 @@ DOCUMENT = np.dtype(
         ("name", "<u8"),
         ("cluster", "<i8"),
         ("value", "<f8"),
-        ("component", "<u2"),
-        ("language", "<u2"),
-        ("drop", "<u2"),
-        ("part", "<u2"),
+        ("component", "<u4"),
+        ("language", "<u4"),
+        ("drop", "<u4"),
+        ("part", "<u4"),
     ]
 )
 """`bytes` of text as it will be written; `name` is a hash of the id; `cluster` of duplicates, -1 for none; `drop`
 is 0 or one more than the number of the reason against it, and `value` what that rule saw; `part` counts in `PARTS`."""
+
+Name = TypeVar("Name", str, tuple[str, str])
 
 PARTS = ("train", "validation", "test")
 """Parts of a mixture."""
 
 Rows = NDArray[np.int64]
 """Numbers of documents, counted over all corpora in their order."""
+
+Signed = tuple[Rows, NDArray[np.uint32], NDArray[np.bytes_]]
+"""Some documents, their signatures, shape (documents, bins), and the keys of their texts."""
 
 
 @dataclass
@@ -53,6 +59,8 @@ class Documents:
     languages: list[str] = field(default_factory=list)
     reasons: list[tuple[str, str]] = field(default_factory=list)
     """Rule and reason of each code in `drop`, from 1."""
+    codes: dict[str, dict[Any, int]] = field(default_factory=lambda: {"component": {}, "language": {}, "reason": {}})
+    """Places in these three lists."""
     buried: set[int] = field(default_factory=set)
     """Lines of the list of tombstones that name a document."""
 
@@ -83,9 +91,7 @@ class Documents:
 
     def code_of(self, rule: str, reason: str) -> int:
         """The value of `drop` for a reason."""
-        if (rule, reason) not in self.reasons:
-            self.reasons.append((rule, reason))
-        return self.reasons.index((rule, reason)) + 1
+        return _numbered([(rule, reason)], self.reasons, self.codes["reason"])[0] + 1
 
     def fill(self, rows: Rows, read: pa.Table) -> None:
         """Take over what was read of some consecutive documents."""
@@ -95,12 +101,12 @@ class Documents:
         here["value"] = pc.fill_null(read["value"], np.nan).to_numpy()
         here["name"] = _hashed(np.array(read["document_id"].to_pylist(), dtype="S32"))
         here["cluster"] = -1
-        here["component"] = _coded(read["component"], self.components)
-        here["language"] = _coded(read["language"], self.languages)
+        here["component"] = _coded(read["component"], self.components, self.codes["component"])
+        here["language"] = _coded(read["language"], self.languages, self.codes["language"])
         gone = np.flatnonzero(read["reason"].is_valid().to_numpy())
         if len(gone):
             said: list[str] = []
-            codes = _coded(pc.binary_join_element_wise(read["rule"], read["reason"], "\n").take(gone), said)
+            codes = _coded(pc.binary_join_element_wise(read["rule"], read["reason"], "\n").take(gone), said, {})
             here["drop"][gone] = np.array([self.code_of(*pair.split("\n", 1)) for pair in said])[codes]
         self.buried.update(pc.unique(pc.list_flatten(read["listed"])).to_pylist())
 
@@ -138,14 +144,21 @@ def read_tables(corpora: Sequence[Corpus], folder: Path, table: str) -> Iterator
         start += len(corpus)
 
 
-def read_signatures(corpora: Sequence[Corpus], folder: Path) -> Iterator[tuple[Rows, NDArray[np.uint32]]]:
-    """Signatures of the documents that nothing spoke against when they were read, shape (documents, bins)."""
+def read_signatures(corpora: Sequence[Corpus], folder: Path) -> Iterator[Signed]:
+    """Signatures and keys of the documents that nothing spoke against when they were read."""
     for rows, read in read_tables(corpora, folder, SIGNATURES):
-        signs = read["signature"].combine_chunks()
-        if isinstance(signs, pa.ChunkedArray):
-            signs = pa.concat_arrays(signs.chunks)
-        flat = np.frombuffer(signs.buffers()[1], dtype="<u4").reshape(-1, signs.type.byte_width // 4)
-        yield rows, flat[signs.offset : signs.offset + len(signs)]
+        width = read.schema.field("signature").type.byte_width // 4
+        yield rows, _binary(read["signature"], "<u4").reshape(-1, width), _binary(read["key"], f"S{KEY_BYTES}")
+
+
+def _binary(column: pa.ChunkedArray, dtype: str) -> NDArray[Any]:
+    """The bytes of a column of values of one size."""
+    values = column.combine_chunks()
+    if isinstance(values, pa.ChunkedArray):
+        values = pa.concat_arrays(values.chunks)
+    width = values.type.byte_width
+    count = len(values) * width // np.dtype(dtype).itemsize
+    return np.frombuffer(values.buffers()[1], dtype=dtype, offset=values.offset * width, count=count)
 
 
 class StoredCuts:
@@ -177,14 +190,20 @@ def _hashed(ids: NDArray[np.bytes_]) -> NDArray[np.uint64]:
     return result
 
 
-def _coded(column: pa.ChunkedArray, names: list[str]) -> NDArray[np.int64]:
-    """Numbers of some names, in the order in which they are first met, which `names` collects."""
+def _numbered(found: Sequence[Name], names: list[Name], codes: dict[Name, int]) -> list[int]:
+    """Places of some in `names`, which grows by those that are new, and `codes` with it."""
+    for name in found:
+        if name not in codes:
+            codes[name] = len(names)
+            names.append(name)
+    return [codes[name] for name in found]
+
+
+def _coded(column: pa.ChunkedArray, names: list[str], codes: dict[str, int]) -> NDArray[np.int64]:
+    """Numbers of some names, in the order in which they are first met, which `names` and `codes` collect."""
     encoded = column.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    here = encoded.dictionary.to_pylist()
-    names += [name for name in here if name not in names]
-    codes: NDArray[np.int64] = np.array([names.index(name) for name in here], dtype=np.int64)[
-        encoded.indices.to_numpy()
-    ]
-    return codes
+    here = np.array(_numbered(encoded.dictionary.to_pylist(), names, codes), dtype=np.int64)
+    result: NDArray[np.int64] = here[encoded.indices.to_numpy()]
+    return result

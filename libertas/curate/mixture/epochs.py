@@ -103,7 +103,8 @@ def _shares(config: MixConfig, sizes: Mapping[str, Size]) -> dict[str, float]:
             )
         return named | {name: left * bytes_ / max(sum(rest.values()), 1) for name, bytes_ in rest.items()}
     if config.flattening is not None:
-        wanted = {name: size.bytes ** (1.0 / config.flattening) for name, size in sizes.items()}
+        largest = max([1, *(size.bytes for size in sizes.values())])  # a power of shares of it never overflows
+        wanted = {name: (size.bytes / largest) ** (1.0 / config.flattening) for name, size in sizes.items()}
     else:
         wanted = {name: config.weights.get(name, 1.0) * size.bytes for name, size in sizes.items()}
     return _normalized(wanted)

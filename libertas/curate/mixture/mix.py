@@ -1,7 +1,7 @@
 """Corpora and what was said of them -> one corpus with the parts `train`, `validation` and perhaps `test`.
 
 Every document is read once, for its size after cuts and, where it may be compared, its signature. What speaks against
-it is decided on an array of 40 bytes each: tombstones, side-cars, duplicates. Whole clusters are held out, and training
+it is decided on an array of 48 bytes each: tombstones, side-cars, duplicates. Whole clusters are held out, and training
 is cleared of what is like them; passes are drawn and interleaved; then the shards are written, and as they are written
 it is proven that training has nothing that is held out. Whatever is not in the mixture is in `drops.parquet`.
 """
@@ -22,13 +22,7 @@ from libertas.curate.duplicates.clusters import CLUSTERS
 from libertas.curate.duplicates.find import find_duplicates
 from libertas.curate.mixture.clusters import keep_one_of_each, load_clusters
 from libertas.curate.mixture.config import MixConfig
-from libertas.curate.mixture.documents import (
-    PARTS,
-    Documents,
-    load_documents,
-    read_signatures,
-    read_tables,
-)
+from libertas.curate.mixture.documents import PARTS, Documents, Rows, load_documents, read_signatures, read_tables
 from libertas.curate.mixture.plan import component_counts, mixture_table
 from libertas.curate.mixture.reading import (
     READ,
@@ -41,7 +35,7 @@ from libertas.curate.mixture.reading import (
     tombstones_in,
 )
 from libertas.curate.mixture.split import clear_of_held_out, hold_out, require_training
-from libertas.curate.mixture.stream import COPY, Stream, draw_stream, drop_unused
+from libertas.curate.mixture.stream import Portion, draw_stream, drop_unused, take_portions, times_taken
 from libertas.curate.mixture.unseen import OVERLAP_WORDS, note_held_out, shared_ngrams
 from libertas.curate.mixture.workplace import Workplace, remove_work, work_folder, workplace
 from libertas.curate.mixture.writing import (
@@ -57,6 +51,7 @@ from libertas.curate.sidecar import AGAINST, CUTS, places_in, require_distinct, 
 from libertas.errors import UsageError
 from libertas.lineage.artifact import Draft
 from libertas.lineage.fingerprint import canonical, digest
+from libertas.lineage.manifest import is_artifact
 from libertas.spelling import nearest
 from libertas.terminal import printable, say, stdout
 
@@ -70,8 +65,10 @@ DROPS_SCHEMA = pa.schema(
         ("value", pa.float64()),
     ]
 )
+CORPUS_INDEX = "documents.npy"
+"""What a part of a corpus has."""
 SHOWN_LINES = 20
-"""Lines of a list of tombstones that are named because they match nothing."""
+"""Names that are shown: of lines of a list of tombstones that match nothing, or of components."""
 
 
 @dataclass
@@ -79,9 +76,14 @@ class Mixture:
     """What is to be written."""
 
     documents: Documents
-    stream: Stream
+    portions: dict[str, Portion]
+    """What is taken of each component, or language."""
+    times: Rows
+    """How often training has each document."""
     weights: dict[str, float]
     """Passes that were asked of each component; none where languages are weighed."""
+    without: dict[str, list[str]]
+    """For each part the components of which nothing is held out for it, because they are too small."""
 
 
 def mix(config: MixConfig) -> Corpus | None:
@@ -93,6 +95,7 @@ def mix(config: MixConfig) -> Corpus | None:
         UsageError: side-cars are about other corpora, a setting names no component, nothing is left, or too much would
             be held out.
     """
+    _require_kinds(config)
     plain = {"tombstones": config.tombstones, "tokenizer": config.tokenizer}
     files = {role: [path] for role, path in plain.items() if path is not None}
     inputs = {"corpus": config.corpora, "decisions": config.decisions, **files}
@@ -107,11 +110,36 @@ def mix(config: MixConfig) -> Corpus | None:
     if config.plan:
         with workplace(config.out, reading=reading) as place:
             _show(_planned(config, source, clusters, place), config)
+        if is_artifact(config.out):
+            remove_work(config.out)
+        else:
+            kept = escape(printable(str(work_folder(config.out))))
+            say(f"What was read is kept in {kept} for the mixture to be made of it.")
         return None
     with draft.build(resume=True) as folder, workplace(config.out, reading=reading, notes=notes) as place:
         _write(_planned(config, source, clusters, place), config, draft, folder.absolute(), place)
     remove_work(config.out)
     return Corpus.open(config.out, "train")
+
+
+def _require_kinds(config: MixConfig) -> None:
+    """Refuse inputs that are something else.
+
+    Raises:
+        UsageError: naming the first.
+    """
+    for path in config.corpora:
+        if is_artifact(path) and not (path / CORPUS_INDEX).exists() and (path / "train" / CORPUS_INDEX).exists():
+            raise UsageError(
+                f"corpora: {path} is a mixture; expected corpora as `libertas gather` makes them; name those that it "
+                f"was made of, which `libertas show {path}` prints, and the decisions about them"
+            )
+    expected = {"tombstones": "a text file of ids and URLs, one a line", "tokenizer": "a tokenizer.json"}
+    for name, meaning in expected.items():
+        path = getattr(config, name)
+        if path is not None and not path.is_file():
+            what = "is a folder" if path.is_dir() else "does not exist"
+            raise UsageError(f"{name}: {path} {what}; expected {meaning}; name one or leave it out")
 
 
 def _source(config: MixConfig, draft: Draft) -> tuple[Source, Sidecar | None]:
@@ -173,13 +201,19 @@ def _planned(config: MixConfig, source: Source, clusters: Sidecar | None, place:
         if config.duplicates != "keep":
             keep_one_of_each(documents, members, within=config.duplicates == "within")
     drop_unused(documents, config)
+    without: dict[str, list[str]] = {}
     if source.signing:
         before = np.bincount(documents.table["component"][documents.staying()], minlength=len(documents.components))
-        hold_out(documents, config)
+        without = hold_out(documents, config)
+        for part, names in without.items():
+            more = f" and {len(names) - SHOWN_LINES} more" if len(names) > SHOWN_LINES else ""
+            which = ", ".join(names[:SHOWN_LINES]) + more
+            say(escape(printable(f"{part}: nothing is held out of {which}; it has one document, or duplicates of one")))
         clear_of_held_out(documents, partial(read_signatures, corpora, place.reading), config.similarity)
         require_training(documents, before, config)
-    stream, weights = draw_stream(documents, config)
-    return Mixture(documents, stream, {} if config.by_language else weights)
+    portions, weights = take_portions(documents, config)
+    times = times_taken(documents, portions.values())
+    return Mixture(documents, portions, times, {} if config.by_language else weights, without)
 
 
 def _require_names(documents: Documents, config: MixConfig) -> None:
@@ -211,12 +245,14 @@ def _write(mixture: Mixture, config: MixConfig, draft: Draft, folder: Path, plac
         layout=layout_of(corpora, place.reading),
         similarity=config.similarity,
     )
+    stream = draw_stream(mixture.portions.values(), documents.table["bytes"])
+    training = part_tasks(documents, "train", stream, PART_SHARD_BYTES, like)
+    del stream
     streams = {part: documents.staying(part).astype(np.uint64) for part in PARTS[1:] if part != "test" or config.test}
     tasks = {part: part_tasks(documents, part, stream, PART_SHARD_BYTES, like) for part, stream in streams.items()}
     written = {part: write_part(some, config.workers, config.engine)[0] for part, some in tasks.items()}
     held = {part: read_part(some) for part, some in tasks.items()}
     ngrams, share = note_held_out(held, place.notes, sum(w.bytes for w in written.values()))
-    training = part_tasks(documents, "train", mixture.stream, PART_SHARD_BYTES, like)
     written["train"], met = write_part(training, config.workers, config.engine)
     unseen = _proof(written["train"], mixture, config)
     shares = shared_ngrams(ngrams, place.notes, met)
@@ -265,7 +301,7 @@ def _write_drops(documents: Documents, corpora: Sequence[Corpus], folder: Path, 
 
 def _count(mixture: Mixture, written: dict[str, Written], draft: Draft) -> None:
     documents = mixture.documents
-    copies = int((mixture.stream >= COPY).sum())
+    copies = int(mixture.times.sum()) - int((mixture.times > 0).sum())
     train, held = written["train"], {part: w for part, w in written.items() if part != "train"}
     out = train.documents - copies + sum(w.documents for w in held.values())
     dropped = documents.dropped_by_reason()
@@ -276,13 +312,15 @@ def _count(mixture: Mixture, written: dict[str, Written], draft: Draft) -> None:
         copies=copies,
         train_bytes=train.bytes,
         dropped=dropped,
-        components=component_counts(documents, mixture.stream, mixture.weights),
+        components=component_counts(documents, mixture.times, mixture.weights),
         cuts={
             "documents": sum(w.cut_documents for w in written.values()),
             "characters": sum(w.cut_characters for w in written.values()),
             "rules": dict(sorted(sum((w.cut for w in written.values()), Counter()).items())),
         },
     )
+    if mixture.without:
+        draft.counts["nothing_held_out"] = mixture.without
     draft.counts.update({f"{part}_documents": w.documents for part, w in held.items()})
     draft.counts.update({f"{part}_bytes": w.bytes for part, w in held.items()})
 
@@ -299,7 +337,6 @@ def _tombstones(path: Path, documents: Documents) -> dict[str, object]:
 
 
 def _show(mixture: Mixture, config: MixConfig) -> None:
-    stdout.print(mixture_table(mixture.documents, mixture.stream, mixture.weights))
+    stdout.print(mixture_table(mixture.documents, mixture.times, mixture.weights))
     if config.tombstones is not None:
         _tombstones(config.tombstones, mixture.documents)
-    say(f"What was read is kept in {escape(printable(str(work_folder(config.out))))} for the mixture to be made of it.")

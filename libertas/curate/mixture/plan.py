@@ -3,37 +3,43 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.markup import escape
 from rich.table import Table
 
 from libertas.curate.mixture.documents import PARTS, Documents, Rows
-from libertas.curate.mixture.stream import COPY, LEFT_OUT, Stream
+from libertas.curate.mixture.stream import LEFT_OUT
 from libertas.terminal import printable
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-def component_counts(documents: Documents, stream: Stream, weights: dict[str, float]) -> dict[str, dict[str, Any]]:
+def component_counts(documents: Documents, times: Rows, weights: dict[str, float]) -> dict[str, dict[str, Any]]:
     """What becomes of each component.
 
     Args:
         documents: after everything is decided.
-        stream: what training reads.
+        times: how often training has each document.
         weights: passes that were asked of a component; where none is named, what came of it.
     """
     table, count = documents.table, len(documents.components)
-    rows = stream & ~COPY
-    first = rows[stream < COPY]
 
-    def tally(which: Any, what: str | None = None) -> list[int]:
-        here = table[which]
-        amounts = None if what is None else here[what].astype(np.float64)
-        found: list[int] = np.bincount(here["component"], amounts, minlength=count).astype(np.int64).tolist()
-        return found
+    def tally(which: Rows, amounts: NDArray[np.integer] | None = None) -> list[int]:
+        found = np.bincount(table["component"][which], amounts, minlength=count)  # exact below 2^53
+        numbers: list[int] = found.astype(np.int64).tolist()
+        return numbers
 
-    seen, copies, distinct = tally(rows, "bytes"), tally(stream[stream >= COPY] & ~COPY), tally(first)
-    dropped, raw = tally(table["drop"] > 0), tally(_trainable(documents), "bytes")
-    held = {part: (tally(documents.staying(part)), tally(documents.staying(part), "bytes")) for part in PARTS[1:]}
+    def size(which: Rows) -> list[int]:
+        return tally(which, table["bytes"][which])
+
+    first = np.flatnonzero(times)
+    seen, copies, distinct = (
+        tally(first, times[first] * table["bytes"][first]),
+        tally(first, times[first] - 1),
+        tally(first),
+    )
+    dropped, raw = tally(np.flatnonzero(table["drop"])), size(_trainable(documents))
+    held = {part: (tally(documents.staying(part)), size(documents.staying(part))) for part in PARTS[1:]}
     total = max(sum(seen), 1)
     result = {}
     for code, name in sorted(enumerate(documents.components), key=lambda item: item[1]):
@@ -48,8 +54,8 @@ def component_counts(documents: Documents, stream: Stream, weights: dict[str, fl
             "raw_bytes": raw[code],
             "dropped": dropped[code],
         }
-        for part, (n, size) in held.items():
-            result[name] |= {f"{part}_documents": n[code], f"{part}_bytes": size[code]}
+        for part, (n, held_bytes) in held.items():
+            result[name] |= {f"{part}_documents": n[code], f"{part}_bytes": held_bytes[code]}
     return result
 
 
@@ -60,12 +66,12 @@ def _trainable(documents: Documents) -> Rows:
     return np.flatnonzero(free & (documents.table["part"] == 0))
 
 
-def mixture_table(documents: Documents, stream: Stream, weights: dict[str, float]) -> Table:
+def mixture_table(documents: Documents, times: Rows, weights: dict[str, float]) -> Table:
     """Component, raw size, weight, epochs, effective size, mean document size and share, the largest share first.
 
     The raw size is what there is to train on: what is dropped or held out is not in it.
     """
-    counts = component_counts(documents, stream, weights)
+    counts = component_counts(documents, times, weights)
     trainable = np.bincount(documents.table["component"][_trainable(documents)], minlength=len(documents.components))
     number = dict(zip(documents.components, trainable.tolist(), strict=True))
     kept = {part: len(documents.staying(part)) for part in PARTS}

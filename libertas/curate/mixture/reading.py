@@ -1,8 +1,8 @@
 """What mixing must know of each document, without its text: a row of a side-car, written shard by shard.
 
 For a document that nothing speaks against so far: its size after cuts, and where it may have to be compared, the
-signature of what is left of it. For others, the first reason against it: tombstones come first, then the side-cars in
-the order in which they were given, then cuts that leave nothing.
+signature and the key of what is left of it. For others, the first reason against it: tombstones come first, then the
+side-cars in the order in which they were given, then cuts that leave nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from libertas.corpus import Piece
 from libertas.curate import minhash
+from libertas.curate.exact import KEY_BYTES, text_key
 from libertas.curate.mixture.cuts import Cut, united, without
 from libertas.curate.sidecar import AGAINST, CUTS, ROW, rows_of, sidecar_path
 from libertas.document import Document, Drop
@@ -42,8 +43,14 @@ READ_SCHEMA = pa.schema(
 null where nothing speaks against the document; `listed` are the lines of the list of tombstones that name it."""
 
 SIGNATURES = "signatures"
-SIGNATURES_SCHEMA = pa.schema([pa.field("number", pa.int64()), pa.field("signature", pa.binary(4 * minhash.BINS))])
-"""MinHash signatures of documents that nothing speaks against, after cuts."""
+SIGNATURES_SCHEMA = pa.schema(
+    [
+        pa.field("number", pa.int64()),
+        pa.field("signature", pa.binary(4 * minhash.BINS)),
+        pa.field("key", pa.binary(KEY_BYTES)),
+    ]
+)
+"""MinHash signatures and keys of the texts that nothing speaks against, after cuts; what has no word has only a key."""
 
 SHORTEST_REST = 20
 """Characters, white space at the ends left out, that cuts must leave of a text; less is no document."""
@@ -99,7 +106,9 @@ def read_piece(piece: Piece, source: Source) -> dict[str, pa.Table]:
     rows: list[dict[str, Any]] = []
     texts: list[str] = []
     for number, document in enumerate(piece.read(), piece.first):
-        listed = [buried[name] for name in (document.id, str(document.meta.get("url"))) if name in buried]
+        url = document.meta.get("url")
+        names = [document.id] if url is None else [document.id, str(url)]
+        listed = [buried[name] for name in names if name in buried]
         drop = Drop("tombstone", "on the list of documents to leave out", 1.0) if listed else against.get(number)
         row = {"number": number, "document_id": document.id, "component": component_name(document), "listed": listed}
         row["language"] = str(document.meta.get("language") or NO_LANGUAGE)
@@ -127,14 +136,17 @@ def read_piece(piece: Piece, source: Source) -> dict[str, pa.Table]:
 
 def component_name(document: Document) -> str:
     """The part of the mixture that a document belongs to."""
-    return str(document.meta.get("component", UNNAMED))
+    name = document.meta.get("component")
+    return UNNAMED if name is None else str(name)
 
 
 def _signatures(numbers: Sequence[int], texts: Sequence[str]) -> pa.Table:
-    signs = minhash.signatures(texts)
-    field = SIGNATURES_SCHEMA.field("signature")
-    column = pa.Array.from_buffers(field.type, len(texts), [None, pa.py_buffer(signs.astype("<u4").tobytes())])
-    return pa.Table.from_arrays([pa.array(numbers, pa.int64()), column], schema=SIGNATURES_SCHEMA)
+    values = (minhash.signatures(texts).astype("<u4").tobytes(), b"".join(map(text_key, texts)))
+    columns = [
+        pa.Array.from_buffers(SIGNATURES_SCHEMA.field(name).type, len(texts), [None, pa.py_buffer(data)])
+        for name, data in zip(("signature", "key"), values, strict=True)
+    ]
+    return pa.Table.from_arrays([pa.array(numbers, pa.int64()), *columns], schema=SIGNATURES_SCHEMA)
 
 
 def _said(piece: Piece, source: Source, table: str) -> Iterator[dict[str, Any]]:

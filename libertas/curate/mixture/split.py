@@ -6,24 +6,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from libertas.curate import minhash
+from libertas.curate.exact import KEY_BYTES
 from libertas.curate.mixture.config import MixConfig
-from libertas.curate.mixture.documents import PARTS, Documents, Rows
-from libertas.curate.mixture.unseen import NearIndex, Signs
+from libertas.curate.mixture.documents import PARTS, Documents, Rows, Signed
+from libertas.curate.mixture.unseen import NearIndex
 from libertas.errors import UsageError
 from libertas.permutation import mixed64
+
+KEY = f"S{KEY_BYTES}"
 
 TRAIN, VALIDATION, TEST = range(3)
 """Values of `part`."""
 
-Signatures = Iterator[tuple[Rows, Signs]]
 
-
-def hold_out(documents: Documents, config: MixConfig) -> None:
+def hold_out(documents: Documents, config: MixConfig) -> dict[str, list[str]]:
     """Give each component's share of documents to validation and test, at least one of each.
 
     Clusters go in the order of a hash of the seed and of their documents' ids, so that a document's fate does not
-    depend on its place. One that goes over several components counts in each.
+    depend on its place. One that goes over several components counts in each. Where all that is left of
+    a component is one cluster, it is trained on.
+
+    Returns:
+        For each part the components of which nothing is held out for it, because they have only that one.
+
+    Raises:
+        UsageError: those are all components.
     """
+    without: dict[str, list[str]] = {}
     rows = documents.staying()
     clusters, order = _clusters(documents, rows, config.seed)
     parts = np.zeros(len(rows), dtype=np.uint8)
@@ -32,6 +41,10 @@ def hold_out(documents: Documents, config: MixConfig) -> None:
     for part, share in ((VALIDATION, config.validation), (TEST, config.test)):
         for component in present if share else ():
             inside = components == component
+            free = clusters[inside & (parts == 0)]
+            if not (inside & (parts == part)).any() and (not len(free) or (free == free[0]).all()):
+                without.setdefault(PARTS[part], []).append(documents.components[component])
+                continue
             wanted = max(1, round(share * int(inside.sum())))
             chosen = _chosen(clusters, order, inside, parts, wanted - int((inside & (parts == part)).sum()))
             if not (inside & (parts == part)).any() and not len(chosen):  # every cluster is larger than the share
@@ -39,44 +52,54 @@ def hold_out(documents: Documents, config: MixConfig) -> None:
             held = np.zeros(len(order), dtype=bool)
             held[chosen] = True
             parts[held[clusters] & (parts == 0)] = part
+        if share and not (parts == part).any():
+            raise UsageError(
+                f"{PARTS[part]} is {share}, and no component has two documents that differ, of which one could be held "
+                f"out; expected more documents; set {PARTS[part]} = 0 to hold out nothing"
+            )
     documents.table["part"][rows] = parts
+    return without
 
 
-def clear_of_held_out(documents: Documents, signatures: Callable[[], Signatures], similarity: float) -> None:
-    """Speak against documents that are too much like one that is held out: of test, then of training.
+def clear_of_held_out(documents: Documents, signatures: Callable[[], Iterator[Signed]], similarity: float) -> None:
+    """Speak against documents that are too much like one that is held out, or have its text: of test, then of training.
 
     Args:
         documents: with their parts.
         signatures: gives those of all documents that may stay, a few at a time; it is called twice.
         similarity: from which two are too much alike.
     """
-    held = [_of_parts(documents, rows, signs, (VALIDATION, TEST)) for rows, signs in signatures()]
-    rows = np.concatenate([np.empty(0, dtype=np.int64), *(r for r, _ in held)])
-    signs = np.concatenate([np.empty((0, minhash.BINS), dtype=np.uint32), *(s for _, s in held)])
+    nothing = (np.empty(0, dtype=np.int64), np.empty((0, minhash.BINS), dtype=np.uint32), np.empty(0, dtype=KEY))
+    parts = [nothing, *(_of_parts(documents, signed, (VALIDATION, TEST)) for signed in signatures())]
+    rows, signs, keys = map(np.concatenate, zip(*parts, strict=True))
     for_test = documents.table["part"][rows] == TEST
     if for_test.any():
-        _clear(documents, (rows[~for_test], signs[~for_test]), [(rows[for_test], signs[for_test])], similarity)
+        tested = (rows[for_test], signs[for_test], keys[for_test])
+        _clear(documents, (rows[~for_test], signs[~for_test], keys[~for_test]), [tested], similarity)
         stays = documents.table["drop"][rows] == 0
-        rows, signs = rows[stays], signs[stays]
-    training = (_of_parts(documents, r, s, (TRAIN,)) for r, s in signatures())
-    _clear(documents, (rows, signs), training, similarity)
+        rows, signs, keys = rows[stays], signs[stays], keys[stays]
+    training = (_of_parts(documents, signed, (TRAIN,)) for signed in signatures())
+    _clear(documents, (rows, signs, keys), training, similarity)
 
 
-def _of_parts(documents: Documents, rows: Rows, signs: Signs, parts: tuple[int, ...]) -> tuple[Rows, Signs]:
+def _of_parts(documents: Documents, signed: Signed, parts: tuple[int, ...]) -> Signed:
+    rows, signs, keys = signed
     chosen = (documents.table["drop"][rows] == 0) & np.isin(documents.table["part"][rows], parts)
-    return rows[chosen], signs[chosen]
+    return rows[chosen], signs[chosen], keys[chosen]
 
 
-def _clear(documents: Documents, held: tuple[Rows, Signs], others: Iterable[tuple[Rows, Signs]], limit: float) -> None:
-    rows, signs = held
+def _clear(documents: Documents, held: Signed, others: Iterable[Signed], limit: float) -> None:
+    rows, signs, keys = held
     index = NearIndex(signs, limit)
-    for these, their_signs in others:
+    for these, their_signs, their_keys in others:
         best, value = index.nearest(their_signs)
         for part in (VALIDATION, TEST):
+            of_part, name = documents.table["part"][rows] == part, PARTS[part]
             alike = np.flatnonzero(best >= 0)
-            alike = alike[documents.table["part"][rows[best[alike]]] == part]
-            name = PARTS[part]
+            alike = alike[of_part[best[alike]]]
+            same = np.flatnonzero((best < 0) & np.isin(their_keys, keys[of_part]))  # without a word, no signature tells
             documents.drop(these[alike], f"unseen_{name}", f"near-duplicate of a {name} document", value[alike])
+            documents.drop(these[same], f"unseen_{name}", f"same text as a {name} document", 1.0)
 
 
 def require_training(documents: Documents, before: NDArray[np.int64], config: MixConfig) -> None:
@@ -90,8 +113,8 @@ def require_training(documents: Documents, before: NDArray[np.int64], config: Mi
         if before[code] and not left[code]:
             held = f"validation is {config.validation}" + (f" and test {config.test}" if config.test else "")
             raise UsageError(
-                f"{held}, which holds out all {before[code]} documents of {name} (near-duplicates go together); "
-                f"expected some left to train on: lower it, or set weights.{name} = 0"
+                f"{held}, and all {before[code]} documents of {name} are held out or too much like those that are; "
+                f"expected some left to train on: lower it, 0 holds out nothing, or set weights.{name} = 0"
             )
 
 

@@ -1,12 +1,16 @@
 """The stream of training: which documents it has how often, and in what order, as numbers of documents in a file.
 
+How much is taken of each component is decided first, as a `Portion`; the stream is drawn only to be written.
+
 Each pass over a component takes its documents in the order of a keyed permutation of its own, and a part of a pass is
 the beginning of that order, so that 1.5 passes are everything and a half that has nothing to do with corpus order.
-Components are interleaved so that every prefix of the stream holds each component's share of bytes, to within a
-document of each.
+Components are interleaved so that after any prefix of the stream the fractions that were read of any two differ by no
+more than half a document of each.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +26,27 @@ from libertas.permutation import permuted
 COPY = np.uint64(1 << 63)
 """Set in the number of a document that the stream has had before."""
 
+POSITION_BYTES = 56
+"""Memory that a place in the stream takes at most while it is drawn, measured."""
+MOST_POSITIONS = 1 << 31
+"""Longest stream."""
+
 LEFT_OUT = ("weight", "beyond the weight of its component")
 """Rule and reason against what a part of a pass leaves out."""
 
 Stream = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """What is taken of a group's documents."""
+
+    rows: Rows
+    passes: int
+    part: Rows
+    """Documents of one more pass, in its order."""
+    key: str
+    """Of the permutations of the passes."""
 
 
 def drop_unused(documents: Documents, config: MixConfig) -> None:
@@ -61,17 +82,20 @@ def grouped(documents: Documents, config: MixConfig) -> dict[str, Rows]:
     rows = documents.staying("train")
     column, names, _ = _grouping(documents, config)
     codes = documents.table[column][rows]
-    return {names[code]: rows[codes == code] for code in sorted(np.unique(codes).tolist(), key=lambda c: names[c])}
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(rows[order], np.flatnonzero(np.diff(codes[order])) + 1) if len(rows) else []
+    found = {names[int(documents.table[column][part[0]])]: part for part in parts}
+    return {name: found[name] for name in sorted(found)}
 
 
-def draw_stream(documents: Documents, config: MixConfig) -> tuple[Stream, dict[str, float]]:
-    """The stream; documents that are left out of a part of a pass become drops.
+def take_portions(documents: Documents, config: MixConfig) -> tuple[dict[str, Portion], dict[str, float]]:
+    """What is taken of each group, by name; documents that are left out of a part of a pass become drops.
 
     With a budget, what one group has too much or too little by whole documents is made up by the next, those with the
     smallest documents last, so that the sum is exact to within a document.
 
     Returns:
-        Numbers of documents, with `COPY` where they stood before, and the passes that were asked of each group.
+        The portions, and the passes that were asked of each group.
     """
     table, groups = documents.table, grouped(documents, config)
     measure = "tokens" if config.tokenizer is not None else "bytes"
@@ -83,49 +107,85 @@ def draw_stream(documents: Documents, config: MixConfig) -> tuple[Stream, dict[s
     }
     wanted = doses(config, sizes)
     order = sorted(sizes, key=lambda name: (-sizes[name].measure / sizes[name].documents, name))
-    streams: dict[str, Stream] = {}
+    portions: dict[str, Portion] = {}
     surplus = 0.0
     for name in order:
-        key = f"{config.seed} {name}"
-        streams[name], beyond = _passes(documents, groups[name], wanted[name], surplus, measure, key)
+        key = f"libertas mix {config.seed} {name}"
+        portions[name], beyond = _portion(documents, groups[name], wanted[name], surplus, measure, key)
         surplus = beyond if config.has_total else 0.0
-    stream = interleave({name: streams[name] for name in sorted(streams)}, table["bytes"])
-    if not len(stream):
+    if not any(portion.passes or len(portion.part) for portion in portions.values()):
         raise UsageError("the budget is too small for a single document; expected more; raise it")
-    return stream, {name: dose.weight for name, dose in wanted.items()}
+    return {name: portions[name] for name in sorted(portions)}, {name: dose.weight for name, dose in wanted.items()}
 
 
-def _passes(
+def _portion(
     documents: Documents, rows: Rows, dose: Dose, surplus: float, measure: str, key: str
-) -> tuple[Stream, float]:
+) -> tuple[Portion, float]:
     """A group's documents as often as wanted, and by how much they, with the `surplus` before, are too much."""
-    numbers = np.arange(len(rows), dtype=np.uint64)
-    passes = [rows[permuted(numbers, len(rows), f"libertas mix {key} {n}")] for n in range(dose.passes)]
-    order = rows[permuted(numbers, len(rows), f"libertas mix {key} {dose.passes}")]
+    order = _shuffled(rows, key, dose.passes)
     sums = np.cumsum(documents.table[measure][order], dtype=np.int64)
     count = nearest_count(sums, dose.rest - surplus)
     if not dose.passes:
         count = count or dose.fewest
-        left_out = order[count:]
-        documents.drop(left_out, *LEFT_OUT, dose.weight)
+        documents.drop(order[count:], *LEFT_OUT, dose.weight)
     taken = int(sums[count - 1]) if count else 0
-    stream = np.concatenate([np.empty(0, dtype=np.int64), *passes, order[:count]]).astype(np.uint64)
-    stream[(len(rows) if dose.passes else count) :] |= COPY
-    return stream, surplus + taken - dose.rest
+    return Portion(rows, dose.passes, order[:count], key), surplus + taken - dose.rest
 
 
-def interleave(streams: Mapping[str, Stream], sizes: NDArray[np.integer]) -> Stream:
+def _shuffled(rows: Rows, key: str, number: int) -> Rows:
+    """Documents in the order of their pass of this number."""
+    return rows[permuted(np.arange(len(rows), dtype=np.uint64), len(rows), f"{key} {number}")]
+
+
+def times_taken(documents: Documents, portions: Iterable[Portion]) -> Rows:
+    """How often the stream has each document."""
+    times = np.zeros(len(documents.table), dtype=np.int64)
+    for portion in portions:
+        times[portion.rows] = portion.passes
+        times[portion.part] += 1
+    return times
+
+
+def draw_stream(portions: Iterable[Portion], sizes: NDArray[np.integer]) -> Stream:
+    """The stream: numbers of documents, with `COPY` where they stood before.
+
+    Args:
+        portions: of each group.
+        sizes: bytes of each document.
+
+    Raises:
+        UsageError: it would be too long.
+    """
+    portions = list(portions)
+    length = sum(portion.passes * len(portion.rows) + len(portion.part) for portion in portions)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if length > (most := min(MOST_POSITIONS, memory // POSITION_BYTES)):
+        raise UsageError(
+            f"the mixture has {length:,} documents with repeats, {POSITION_BYTES} bytes of memory each; expected at "
+            f"most {most:,} here; lower weights or the budget, or mix more than once"
+        )
+    return interleave([_stream_of(portion) for portion in portions], sizes)
+
+
+def _stream_of(portion: Portion) -> Stream:
+    passes = [_shuffled(portion.rows, portion.key, n) for n in range(portion.passes)]
+    stream: Stream = np.concatenate([np.empty(0, dtype=np.int64), *passes, portion.part]).astype(np.uint64)
+    stream[len(portion.rows) if portion.passes else len(portion.part) :] |= COPY
+    return stream
+
+
+def interleave(streams: Sequence[Stream], sizes: NDArray[np.integer]) -> Stream:
     """One stream in which each document stands where its middle byte lies in its own, as a fraction of that.
 
     Where fractions are equal, the order of the streams decides.
     """
     places = []
-    for stream in streams.values():
+    for stream in streams:
         size = sizes[stream & ~COPY].astype(np.int64) + 1  # so that empty texts have a place, too
         ends = np.cumsum(size)
         places.append((ends - size / 2) / ends[-1] if len(ends) else ends.astype(np.float64))
     order = np.argsort(np.concatenate(places), kind="stable")
-    result: Stream = np.concatenate(list(streams.values()))[order]
+    result: Stream = np.concatenate(streams)[order]
     return result
 
 

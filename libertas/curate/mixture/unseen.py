@@ -1,8 +1,10 @@
 """The proof that held-out documents are unseen: by id, by text, by signature, and the n-grams that are shared.
 
-Signatures are compared by bands that let no pair slip: two documents whose signatures of B bins agree in at least
-B - d of them agree in the whole of one of any d + 1 disjoint bands, so that with as many bands every pair above the
-threshold meets. Only the held-out documents are in memory; training streams past them.
+Signatures are compared so that no pair slips: of two that agree in at least B - d of B bins, order the bins of each by
+how rare their values are, the same order for all. Of what they share, the first stands among the first d + 1 of both,
+since at most d that they do not share come before it (prefix filtering: Chaudhuri, Ganti, Kaushik 2006). So only pairs
+that meet there are compared, and what a template gives to all its pages brings few together. Only the held-out
+documents are in memory; training streams past them.
 """
 
 import math
@@ -25,15 +27,21 @@ MOST_NGRAMS = 1 << 24
 """Held-out n-grams that are looked for, about: of more, a part is chosen by their hash."""
 BYTES_PER_WORD = 6
 """About; it only decides how large that part is."""
-PAIRS_AT_ONCE = 1 << 16
-"""Pairs of signatures that are compared at a time: about 60 MB."""
+PAIRS_AT_ONCE = 1 << 14
+"""Pairs of signatures that are compared at a time: about 16 MB."""
+HITS_AT_ONCE = 1 << 20
+"""Values in common that are looked at together for pairs, about 60 MB."""
+ROWS_AT_ONCE = 1 << 12
+"""Signatures that are hashed at a time: about 16 MB."""
 FILTER_BITS = 24
-"""Bits of a hash by which most n-grams are seen not to be held out, at a fraction of the cost of a search."""
+"""Bits of a hash by which most n-grams, or values of signatures, are seen not to be held out, at a fraction of the cost
+of a search."""
 FILTER_MASK = np.uint64((1 << FILTER_BITS) - 1)
 SIGNED_AT_ONCE = 1 << 18
 """Characters of text that are signed at a time."""
 
 Signs = NDArray[np.uint32]
+Hashes = NDArray[np.uint64]
 
 
 class NearIndex:
@@ -41,38 +49,75 @@ class NearIndex:
 
     def __init__(self, signs: Signs, at_least: float) -> None:
         """Index some signatures, shape (documents, bins), to find pairs whose similarity is `at_least` so much."""
-        self.signs, self.at_least = signs, at_least
         bins = signs.shape[1]
-        rows = bins // (bins - math.ceil(at_least * bins - 1e-9) + 1)
-        self._starts, self._rows = range(0, bins - rows + 1, rows), rows
-        with_words = np.flatnonzero(signs[:, 0] != minhash.EMPTY)
-        self._bands = []
-        for start in self._starts:
-            keys = self._keys(signs[with_words], start)
-            order = np.argsort(keys, kind="stable")
-            self._bands.append((keys[order], with_words[order]))
+        self.signs, self.at_least = signs, at_least
+        self._first = bins - math.ceil(at_least * bins - 1e-9) + 1
+        self._mask = np.uint64((1 << min(FILTER_BITS, (8 * signs.size).bit_length())) - 1)
+        different = _different(signs)
+        self._counts = np.zeros(int(self._mask) + 1, dtype=np.uint32)
+        """How many signatures have a value; values whose hashes end in the same bits are counted together."""
+        for rows in _slices(len(different), ROWS_AT_ONCE):
+            places = (_hashes(signs[different[rows]]) & self._mask).reshape(-1).astype(np.int64)
+            self._counts += np.bincount(places, minlength=len(self._counts)).astype(np.uint32)
+        parts = [self._rarest(_hashes(signs[different[r]])) for r in _slices(len(different), ROWS_AT_ONCE)]
+        keys = np.concatenate([np.empty((0, self._first), dtype=np.uint64), *parts]).reshape(-1)
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._members = keys[order], different[order // self._first]
 
-    def _keys(self, signs: Signs, start: int) -> NDArray[np.uint64]:
-        keys = np.zeros(len(signs), dtype=np.uint64)
-        for column in signs[:, start : start + self._rows].T:
-            keys = mixed64(keys ^ column)
-        return keys
+    def _rarest(self, hashes: Hashes) -> Hashes:
+        """The first values of each signature in the order of how many have them, then of bins."""
+        ranks = self._counts[hashes & self._mask].astype(np.int64) * hashes.shape[1] + np.arange(hashes.shape[1])
+        chosen = np.argpartition(ranks, self._first - 1, axis=1)[:, : self._first]
+        return np.take_along_axis(hashes, chosen, axis=1)
 
     def nearest(self, signs: Signs) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """For other documents the most similar indexed one, the first of equals, and how similar; -1 where none is."""
         best, value = np.full(len(signs), -1, dtype=np.int64), np.zeros(len(signs))
-        for start, (keys, members) in zip(self._starts, self._bands, strict=True):
-            here = self._keys(signs, start)
-            low = np.searchsorted(keys, here)
-            counts = np.searchsorted(keys, here, side="right") - low
-            ends = np.cumsum(counts)
-            for first in range(0, int(ends[-1]) if len(ends) else 0, PAIRS_AT_ONCE):
-                pairs = np.arange(first, min(first + PAIRS_AT_ONCE, int(ends[-1])))
-                right = np.searchsorted(ends, pairs, side="right")
-                left = members[low[right] + pairs - (ends - counts)[right]]
-                alike = minhash.similarity(self.signs[left], signs[right])
-                _improve(best, value, left, right, alike, self.at_least)
+        for rows in _slices(len(signs), ROWS_AT_ONCE):
+            for left, right in self._candidates(signs[rows]):
+                right += rows.start
+                for some in _slices(len(left), PAIRS_AT_ONCE):
+                    alike = minhash.similarity(self.signs[left[some]], signs[right[some]])
+                    _improve(best, value, left[some], right[some], alike, self.at_least)
         return best, value
+
+    def _candidates(self, signs: Signs) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Pairs of an indexed document and one of these that may be similar enough, some at a time."""
+        hashes = _hashes(signs)
+        strange = (self._counts[hashes & self._mask] == 0).sum(axis=1)
+        asked = np.flatnonzero((strange < self._first) & (signs[:, 0] != minhash.EMPTY))
+        keys = self._rarest(hashes[asked]).reshape(-1)
+        low = np.searchsorted(self._keys, keys)
+        counts = np.searchsorted(self._keys, keys, side="right") - low
+        ends = np.cumsum(counts)
+        for hits in _slices(int(ends[-1]) if len(ends) else 0, HITS_AT_ONCE):
+            hit = np.arange(hits.start, hits.stop)
+            key = np.searchsorted(ends, hit, side="right")
+            left, right = self._members[low[key] + hit - (ends - counts)[key]], asked[key // self._first]
+            pairs = np.unique(left * len(signs) + right)
+            yield pairs // len(signs), pairs % len(signs)
+
+
+def _different(signs: Signs) -> NDArray[np.int64]:
+    """The first documents, with words, of each signature."""
+    with_words = np.flatnonzero(signs[:, 0] != minhash.EMPTY)
+    sums = [_hashes(signs[with_words[r]]).sum(axis=1) for r in _slices(len(with_words), ROWS_AT_ONCE)]
+    together = np.concatenate([np.empty(0, dtype=np.uint64), *sums])
+    order = np.argsort(together, kind="stable")
+    rows = with_words[order]
+    again = np.zeros(len(rows), dtype=bool)
+    for place in np.flatnonzero(together[order][1:] == together[order][:-1]) + 1:
+        again[place] = (signs[rows[place]] == signs[rows[place - 1]]).all()
+    return np.sort(rows[~again])
+
+
+def _hashes(signs: Signs) -> Hashes:
+    """A number for each bin with what is in it, different for different ones; shape (documents, bins)."""
+    return mixed64(signs | np.arange(signs.shape[1], dtype=np.uint64) << np.uint64(32))
+
+
+def _slices(size: int, step: int) -> Iterator[slice]:
+    return (slice(first, min(first + step, size)) for first in range(0, size, step))
 
 
 def _improve(

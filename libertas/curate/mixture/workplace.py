@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -44,6 +45,10 @@ def workplace(out: Path, **keys: str) -> Iterator[Workplace]:
         UsageError: the name is taken, or another process mixes there.
     """
     folder = work_folder(out)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(
+            f"{folder} is a file; expected the name to be free for the work on {out}; choose another --out"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:
@@ -86,11 +91,13 @@ def _marked(folder: Path) -> dict[str, str]:
         UsageError: the folder is not ours.
     """
     try:
-        said: dict[str, str] = orjson.loads((folder / MARK).read_bytes())
+        said: Any = orjson.loads((folder / MARK).read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
-        if any(p.name not in (MARK, "reading", "notes") for p in folder.iterdir()):
-            raise UsageError(
-                f"{folder} has files of others; expected the name to be free; choose another --out"
-            ) from None
-        return {}
-    return said
+        said = {}
+    except OSError as error:
+        raise UsageError(f"{folder / MARK}: {error.strerror}; expected a file of ours; choose another --out") from error
+    if not isinstance(said, dict):
+        raise UsageError(f"{folder / MARK} is not ours; expected the name {folder} to be free; choose another --out")
+    if not said and any(p.name not in (MARK, "reading", "notes") for p in folder.iterdir()):
+        raise UsageError(f"{folder} has files of others; expected the name to be free; choose another --out")
+    return {str(name): key for name, key in said.items()}

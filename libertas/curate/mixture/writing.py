@@ -32,6 +32,8 @@ PART_SHARD_BYTES = 1 << 28
 """Text of a shard, 256 MiB: what an interruption costs, and what a worker does at a time."""
 WINDOW_BYTES = 1 << 26
 """Text that is fetched in corpus order and held to be written in the mixture's: 64 MiB."""
+ORIGINAL = "original_"
+"""What `meta.cuts` that a document brought is called by, before its name."""
 DOCUMENT_BYTES = 1 << 10
 """What a document takes in memory beside its text."""
 
@@ -169,25 +171,33 @@ def _in_order(
     for numbers, documents in layout.documents(wanted):
         found.update(zip(numbers.tolist(), documents, strict=True))
     for number, copy in zip(rows.tolist(), (window >= COPY).tolist(), strict=True):
-        document = _finished(found[number], cuts.of(number))
+        applied = cuts.of(number)
+        document = _finished(found[number], applied)
         writer.add(document)
         note.documents += 1
         note.bytes += len(document.text.encode())
         if not copy:
-            _count_cuts(note, document)
+            _count_cuts(note, applied)
             yield document
 
 
 def _finished(document: Document, cuts: list[list[Any]]) -> Document:
-    """A document as the mixture has it: without what is cut, and with a component."""
+    """A document as the mixture has it: without what is cut, and with a component.
+
+    `meta.cuts` are always those of this mixture; what a document brought of that name is kept under another.
+    """
     meta = {**document.meta, "component": component_name(document)}
+    if "cuts" in meta:
+        kept = ORIGINAL + "cuts"
+        while kept in meta:
+            kept = ORIGINAL + kept
+        meta[kept] = meta.pop("cuts")
     if not cuts:
         return replace(document, meta=meta)
     return replace(document, text=without(document.text, [Cut(*cut) for cut in cuts]), meta=meta | {"cuts": cuts})
 
 
-def _count_cuts(note: Written, document: Document) -> None:
-    cuts = document.meta.get("cuts", [])
+def _count_cuts(note: Written, cuts: list[list[Any]]) -> None:
     note.cut_documents += bool(cuts)
     note.cut_characters += sum(end - start for start, end, *_ in cuts)
     note.cut.update(str(rule) for _, _, rule, *_ in cuts)

@@ -89,7 +89,7 @@ def test_every_prefix_holds_each_component_in_proportion(make_corpus, tmp_path) 
 def test_any_prefix_of_any_streams_is_within_a_document_of_each(parts) -> None:
     sizes = np.array([s for part in parts for s in part], dtype=np.int64)
     ends = np.cumsum([0, *map(len, parts)])
-    streams = {str(k): np.arange(ends[k], ends[k + 1], dtype=np.uint64) for k in range(len(parts))}
+    streams = [np.arange(ends[k], ends[k + 1], dtype=np.uint64) for k in range(len(parts))]
     stream = interleave(streams, sizes)
     owner = np.repeat(np.arange(len(parts)), np.diff(ends))[stream]
     weight = sizes[stream] + 1
@@ -118,7 +118,7 @@ def test_largest_remainders_take_what_is_left() -> None:
     assert apportioned(10, {"a": 0.26, "b": 0.26, "c": 0.48}) == {"a": 3, "b": 2, "c": 5}
 
 
-@given(st.lists(st.integers(1, 9), max_size=8), st.floats(-5, 80))
+@given(st.lists(st.integers(1, 9), max_size=8), st.floats(-5, 80, allow_subnormal=False))
 def test_the_nearest_count_is_the_nearest(sizes, wanted) -> None:
     sums = np.cumsum(sizes, dtype=np.int64)
     distances = [abs(float(s) - wanted) for s in (0, *sums)]
@@ -191,6 +191,11 @@ def test_temperature_takes_the_root_of_sizes() -> None:
         size = SIZES_ABC[name].bytes
         assert epochs == pytest.approx(1e9 * roots[name] / sum(roots.values()) / size, rel=1e-6)
     assert weights(temperature=1.0) == {"a": 1.0, "b": 1.0, "c": 1.0}
+
+
+def test_a_temperature_near_zero_leaves_only_what_is_largest() -> None:
+    for temperature in (0.01, 1e-300):
+        assert weights(temperature=temperature, budget_bytes=6000) == {"a": 0.0, "b": 0.0, "c": 1.0}
 
 
 def test_what_a_cap_leaves_goes_to_the_others_in_proportion() -> None:
@@ -269,6 +274,19 @@ def test_weights_that_sum_to_nothing_are_refused(make_corpus, tmp_path) -> None:
     with pytest.raises(UsageError, match="sum to nothing"):
         trained(make_corpus, tmp_path / "b", empty, temperature=2.0)
     assert len(trained(make_corpus, tmp_path / "c", empty, weights={"web": 2.0})) == 6
+
+
+def test_a_stream_that_memory_cannot_hold_is_refused_but_planned(make_corpus, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("libertas.curate.mixture.stream.MOST_POSITIONS", 500)
+    settings = {"corpora": (make_corpus(DOCUMENTS, tmp_path / "all"),), "weights": {"web": 12.5}, "validation": 0.0}
+    mix(MixConfig(out=tmp_path / "mix", plan=True, **settings))
+    assert " 12.5 " in capsys.readouterr().out
+    with pytest.raises(
+        UsageError, match=r"has 5.. documents with repeats, 56 bytes of memory each; expected at most 500"
+    ):
+        mix(MixConfig(out=tmp_path / "mix", **settings))
+    monkeypatch.setattr("libertas.curate.mixture.stream.interleave", pytest.fail)
+    mix(MixConfig(out=tmp_path / "plan", plan=True, **settings | {"weights": {"web": 1e6}}))
 
 
 def test_a_budget_below_the_smallest_document_is_refused(make_corpus, tmp_path) -> None:

@@ -1,5 +1,6 @@
 """The labs of published corpora can be planned, and say what was published."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -62,6 +63,19 @@ def test_the_pile_has_its_components_and_weights(tmp_path: Path) -> None:
     assert mix.weights == {name: weight for name, (weight, _) in PILE.items()}
     assert {p.name for p in mix.corpora} == set(PILE)
     assert {s.config.component for s in steps if s.title.startswith("gather.")} == set(PILE)
+
+
+def test_the_sizes_above_the_tables_are_those_of_the_paper() -> None:
+    comment = re.compile(r"# (?:Switched off: )?([0-9.]+) GiB, [0-9.]+ KiB\. ")
+    table = re.compile(r"(?:#\| )?\[\w+\.([\w-]+)\]")
+    sizes, size = {}, None
+    for line in (LABS / "the-pile.toml").read_text().splitlines():
+        if found := comment.match(line):
+            assert size is None, "a size without a table"
+            size = float(found[1])
+        elif size is not None and (found := table.match(line)):
+            sizes[found[1]], size = size, None
+    assert sizes == {name: size for name, (_, size) in PILE.items()}
 
 
 def test_the_shares_beside_the_weights_are_those_of_passes_times_sizes() -> None:

@@ -77,6 +77,24 @@ def test_a_folder_of_others_is_left_alone(corpus, tmp_path) -> None:
     assert (tmp_path / "mix.work" / "thesis.txt").read_text() == "mine"
 
 
+def test_a_file_in_the_way_of_the_work_is_said_in_a_line(corpus, tmp_path) -> None:
+    (tmp_path / "mix.work").write_text("mine")
+    with pytest.raises(UsageError, match=r"mix\.work is a file; expected the name to be free .*; choose another --out"):
+        mix(MixConfig(corpora=(corpus,), out=tmp_path / "mix"))
+    (tmp_path / "two.work").mkdir()
+    (tmp_path / "two.work" / "mixing.json").write_text("[]")
+    with pytest.raises(UsageError, match=r"mixing\.json is not ours; expected .*two\.work to be free; choose another"):
+        mix(MixConfig(corpora=(corpus,), out=tmp_path / "two"))
+    assert (tmp_path / "two.work" / "mixing.json").read_text() == "[]"
+
+
+def test_a_plan_beside_a_finished_mixture_leaves_nothing_behind(corpus, tmp_path, capsys) -> None:
+    mix(MixConfig(corpora=(corpus,), out=tmp_path / "mix"))
+    mix(MixConfig(corpora=(corpus,), out=tmp_path / "mix", plan=True, weights={"code": 2}))
+    assert not (tmp_path / "mix.work").exists()
+    assert "is kept in" not in capsys.readouterr().err
+
+
 class Stop(BaseException):
     """As sudden as a kill, for one process."""
 

@@ -43,6 +43,29 @@ def test_as_many_bins_may_differ_as_the_threshold_allows_wherever_they_are() -> 
         assert NearIndex(signs, 0.8).nearest(other)[0].tolist() == [0]
 
 
+def test_pages_of_one_template_are_not_compared_with_each_other(monkeypatch) -> None:
+    template = " ".join(f"word{k}" for k in range(60))
+    pages = [template + " " + " ".join(f"u{n}x{k}" for k in range(20)) for n in range(1050)]
+    signs = minhash.signatures([*pages, pages[3] + " and so on"])
+    assert 0.5 < minhash.similarity(signs[0], signs[1]) < 0.7
+    compared = []
+    similarity = minhash.similarity
+    monkeypatch.setattr(minhash, "similarity", lambda a, b: (compared.append(len(a)), similarity(a, b))[1])
+    best, _ = NearIndex(signs[:50], 0.8).nearest(signs[50:])
+    assert np.flatnonzero(best >= 0).tolist() == [1000]
+    assert best[1000] == 3
+    assert sum(compared) < 50 * 1001 / 20
+
+
+def test_of_equal_signatures_each_is_compared_once_and_the_first_is_found(monkeypatch) -> None:
+    signs, _ = noisy(1, [])
+    compared = []
+    similarity = minhash.similarity
+    monkeypatch.setattr(minhash, "similarity", lambda a, b: (compared.append(len(a)), similarity(a, b))[1])
+    assert NearIndex(np.repeat(signs, 100, axis=0), 0.8).nearest(signs[2:])[0].tolist() == [200, 300]
+    assert sum(compared) == 2
+
+
 def test_texts_without_words_are_like_nothing() -> None:
     signs = minhash.signatures(["", "…", "a b c d e f g"])
     assert NearIndex(signs, 0.8).nearest(signs)[0].tolist() == [-1, -1, 2]
