@@ -166,6 +166,17 @@ STAGES: dict[str, Stage] = {
         positional="corpora",
         examples=("libertas curate corpora/web corpora/docs --languages en --out decisions",),
     ),
+    "dedup": Stage(
+        config="libertas.curate.duplicates.config:DedupConfig",
+        function="libertas.curate.duplicates.find:dedup",
+        summary="Find duplicates: documents, similar documents, paragraphs and spans that occurred before.",
+        usage="CORPUS... --out DIR",
+        positional="corpora",
+        examples=(
+            "libertas dedup corpora/web corpora/docs --out duplicates",
+            "libertas dedup corpora/web corpora/books --priority books web --methods near lines --out duplicates",
+        ),
+    ),
     "decontaminate": Stage(
         config="libertas.curate.contamination.config:DecontaminateConfig",
         function="libertas.curate.contamination.stage:decontaminate",
@@ -183,17 +194,6 @@ STAGES: dict[str, Stage] = {
         positional="corpora",
         examples=("libertas redact corpora/web corpora/mail --kinds email phone key --out redactions",),
     ),
-    "dedup": Stage(
-        config="libertas.curate.duplicates.config:DedupConfig",
-        function="libertas.curate.duplicates.find:dedup",
-        summary="Find duplicates: documents, similar documents, paragraphs and spans that occurred before.",
-        usage="CORPUS... --out DIR",
-        positional="corpora",
-        examples=(
-            "libertas dedup corpora/web corpora/docs --out duplicates",
-            "libertas dedup corpora/web corpora/books --priority books web --methods near lines --out duplicates",
-        ),
-    ),
     "mix": Stage(
         config="libertas.curate.mixture.config:MixConfig",
         function="libertas.curate.mixture.mix:mix",
@@ -203,6 +203,17 @@ STAGES: dict[str, Stage] = {
         examples=(
             "libertas mix corpora/web corpora/docs --decisions decisions --weights.docs 2 --out mix",
             "libertas mix corpora/web corpora/docs --decisions decisions --shares.docs 0.2 --plan --out mix",
+        ),
+    ),
+    "datasheet": Stage(
+        config="libertas.curate.datasheet.config:DatasheetConfig",
+        function="libertas.serve.datasheet.stage:datasheet",
+        summary="Describe a corpus: a page, Markdown and Croissant metadata, from facts.",
+        usage="CORPUS --out DIR",
+        positional="corpus",
+        examples=(
+            "libertas datasheet mix --tokens tokens --out datasheet",
+            "libertas datasheet corpora/web --decisions decisions --topics 0 --out datasheet-web",
         ),
     ),
     "tokenize": Stage(
@@ -283,17 +294,6 @@ STAGES: dict[str, Stage] = {
         usage="RUN --result DIR --trace DIR --out DIR",
         positional="run",
         examples=("libertas report run --result result --trace trace --out report",),
-    ),
-    "datasheet": Stage(
-        config="libertas.curate.datasheet.config:DatasheetConfig",
-        function="libertas.serve.datasheet.stage:datasheet",
-        summary="Describe a corpus: a page, Markdown and Croissant metadata, from facts.",
-        usage="CORPUS --out DIR",
-        positional="corpus",
-        examples=(
-            "libertas datasheet mix --tokens tokens --out datasheet",
-            "libertas datasheet corpora/web --decisions decisions --topics 0 --out datasheet-web",
-        ),
     ),
 }
 

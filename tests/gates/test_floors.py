@@ -1,18 +1,25 @@
 """Numbers that must not get worse. `floors.json` pins them; lowering one needs a reason in the commit message."""
 
+import random
 from pathlib import Path
 
 import orjson
 import pytest
+from making import MadeConfig
 
+from libertas.corpus import Corpus, CorpusWriter
+from libertas.curate.duplicates.find import find_duplicates
 from libertas.curate.mixture.config import MixConfig
 from libertas.curate.mixture.mix import mix
+from libertas.curate.sidecar import read_sidecar
+from libertas.document import Document
 from libertas.gather.config import GatherConfig, PackConfig
 from libertas.gather.documents import gather
 from libertas.gather.extract import extract
 from libertas.gather.extracted import Extracted
 from libertas.gather.pack import pack
 from libertas.gather.warc import Record, records
+from libertas.lineage.artifact import Draft
 from libertas.tokenize.config import TokenizeConfig
 from libertas.tokenize.store import tokenize
 from libertas.train.config import TrainConfig
@@ -45,6 +52,38 @@ def test_extraction_finds_the_text_of_real_pages_and_leaves_the_rest(shared_data
     f1 = 2 * precision * recall / (precision + recall)
     print(f"precision {precision:.4f} recall {recall:.4f} F1 {f1:.4f}")
     assert f1 >= FLOORS["extraction_f1"]
+
+
+def edited(words: list[str], share: float, chance: random.Random) -> list[str]:
+    """Words of which a share, each alone, is another one: every edit changes five 5-grams."""
+    places = set(chance.sample(range(len(words)), round(share * len(words))))
+    return [f"changed{chance.getrandbits(40)}" if place in places else word for place, word in enumerate(words)]
+
+
+def jaccard_of_grams(left: list[str], right: list[str]) -> float:
+    sets = [{tuple(words[i : i + 5]) for i in range(len(words) - 4)} for words in (left, right)]
+    return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+
+
+def test_planted_near_duplicates_are_found_and_decoys_are_not(tmp_path: Path) -> None:
+    """5,000 documents; copies with a Jaccard similarity of word 5-grams above and below 0.8 are among them."""
+    chance = random.Random(5)
+    originals = [[f"word{int(chance.paretovariate(0.7))}" for _ in range(300)] for _ in range(3000)]
+    copies = [edited(words, chance.uniform(0.0, 0.06), chance) for words in originals[:2000]]
+    config = MadeConfig(out=tmp_path / "corpus")
+    draft = Draft(kind="corpus", out=config.out, config=config, inputs={}, code="libertas.corpus")
+    with draft.build() as folder, CorpusWriter(folder, "planted") as writer:
+        for number, words in enumerate(originals + copies):
+            writer.add(Document(f"{number:032x}", " ".join(words), {}))
+    find_duplicates([Corpus.open(config.out)], tmp_path / "found")
+    cluster = {row["number"]: row["cluster"] for row in read_sidecar(tmp_path / "found", "clusters", 0, 0).to_pylist()}
+    alike = [jaccard_of_grams(originals[n], copies[n]) for n in range(len(copies))]
+    found = [n in cluster and cluster[n] == cluster.get(3000 + n) for n in range(len(copies))]
+    recall = sum(f for f, a in zip(found, alike, strict=True) if a >= 0.8) / sum(a >= 0.8 for a in alike)
+    precision = sum(a >= 0.8 for f, a in zip(found, alike, strict=True) if f) / sum(found)
+    print(f"recall {recall:.4f} precision {precision:.4f}, {sum(0.7 < a < 0.8 for a in alike)} decoys")
+    assert recall >= FLOORS["dedup_recall"]
+    assert precision >= FLOORS["dedup_precision"]
 
 
 def test_a_tiny_model_learns_the_language_reference(tmp_path: Path) -> None:
