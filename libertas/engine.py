@@ -27,6 +27,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TOO_LONG, CRASHED, TOO_MUCH_MEMORY = "took too long", "crashed the parser", "too much memory"
+NO_ROOM = "a file in memory could not be written; is the disk full?"
+"""What SIGBUS says of a process: the disk had no room for a page of a file that it had mapped."""
 WAITING = 4
 """An item may wait (for a disk, for a core) this many times as long as it may compute."""
 IN_HAND = 2
@@ -46,7 +48,7 @@ class Failed(Generic[Item]):
 
     item: Item
     reason: str
-    """`TOO_LONG`, `CRASHED` or `TOO_MUCH_MEMORY`."""
+    """`TOO_LONG`, `CRASHED`, `TOO_MUCH_MEMORY` or `NO_ROOM`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,8 @@ class _Child(Generic[Item, Result]):
                 "run again with fewer --workers"
             )
         self._start()
+        if status == -signal.SIGBUS:
+            return NO_ROOM
         return TOO_LONG if status in ENDED_BY_TIMER else TOO_MUCH_MEMORY if status == OUT_OF_MEMORY else CRASHED
 
     def end(self) -> None:
@@ -340,7 +344,8 @@ def map_ordered(
         for _, results in pool.map(([item] for item in items), ahead):
             for result in results:
                 if isinstance(result, Failed):
-                    raise LibertasError(f"a worker process of {_name(function)} died: {result.reason}; try --workers 1")
+                    what = "it crashed; try --workers 1" if result.reason == CRASHED else result.reason
+                    raise LibertasError(f"a worker process of {_name(function)} died: {what}")
                 yield result
 
 

@@ -64,8 +64,7 @@ def test_documents_in_are_documents_out_and_drops_in_every_manifest(life: Path) 
     counted = 0
     for artifact in artifacts_under(life):
         counts = read_manifest(artifact).counts
-        if "documents" in counts:
-            documents = counts["documents"]
+        if isinstance(documents := counts.get("documents"), dict):  # a datasheet describes what others counted
             assert documents["in"] == documents["out"] + documents["dropped"], artifact
             if documents["dropped"]:
                 assert sum(counts["dropped"].values()) == documents["dropped"], artifact
@@ -163,7 +162,7 @@ def test_a_flipped_byte_anywhere_in_the_life_is_named_with_all_that_was_made_fro
         flip(path, position, bit)
         assert path.resolve() in {d.file for d in outcome.damages}, f"byte {position} of {path}"
         reached = {a.name for downstream in outcome.downstream.values() for a in downstream}
-        if "report" not in path.relative_to(life).parts:
+        if not {"report", "datasheet"} & set(path.relative_to(life).parts):
             assert "report" in reached, path
     assert verify(life).sound
 
