@@ -80,6 +80,10 @@ class _Raised:
         self.error = error
 
 
+class _Ended(Exception):
+    """The process at the other end of a pipe is gone; an `OSError` that a function raised there is another thing."""
+
+
 class Pool(Generic[Item, Result]):
     """Child processes that apply one function; use it in a `with` block.
 
@@ -190,7 +194,7 @@ class _Child(Generic[Item, Result]):
         """Take the results of the first batch; if the process has ended, run that batch one item at a time."""
         try:
             results = self._results()
-        except (EOFError, OSError):
+        except _Ended:
             self._bury()
             results = [self._alone(item) for item in self.jobs[0].items]
             for job in list(self.jobs)[1:]:
@@ -198,20 +202,26 @@ class _Child(Generic[Item, Result]):
         self.jobs.popleft().results = results
 
     def _results(self) -> list[Result | Failed[Item]]:
-        said: Any = self.connection.recv()
+        said = self._heard()
         if said is None:  # the greeting of a new process
             self._ready = self._started_once = True
-            said = self.connection.recv()
+            said = self._heard()
         if isinstance(said, _Raised):
             raise said.error
         results: list[Result | Failed[Item]] = said
         return results
 
+    def _heard(self) -> Any:
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError) as error:
+            raise _Ended from error
+
     def _alone(self, item: Item) -> Result | Failed[Item]:
         self._send([item])
         try:
             return self._results()[0]
-        except (EOFError, OSError):
+        except _Ended:
             return Failed(item, self._bury())
 
     def _bury(self) -> str:

@@ -1,5 +1,7 @@
 """The engine: the order of results never depends on workers, and a dead worker is said in one line."""
 
+import errno
+import mmap
 import os
 import signal
 import subprocess
@@ -92,6 +94,32 @@ def test_an_exception_in_a_worker_reaches_the_caller() -> None:
 
 def divmod_by_zero(number: int) -> int:
     return number // 0
+
+
+def no_room(number: int) -> int:
+    if number == 5:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "shard")
+    return number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_in_a_worker_is_a_full_disk_and_no_crash(workers: int) -> None:
+    with pytest.raises(OSError, match="No space left on device") as error:
+        list(map_ordered(no_room, range(10), workers))
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, "shard")
+
+
+def lose_mapped_file(path: str) -> int:
+    with open(path, "w+b") as file:
+        file.truncate(4096)
+        mapped = mmap.mmap(file.fileno(), 4096)
+        file.truncate(0)
+        return mapped[0]
+
+
+def test_a_mapped_file_without_room_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(LibertasError, match="a file in memory could not be written; is the disk full"):
+        list(map_ordered(lose_mapped_file, [str(tmp_path / "mapped")] * 3, workers=2))
 
 
 def test_workers_end_when_their_parent_is_killed() -> None:
