@@ -1,10 +1,11 @@
 """Documents per second from a WARC to judged text: `libertas gather` and `curate` beside datatrove's pipeline.
 
-Usage: python benchmarks/gather_pipeline.py WARC --datatrove-python PATH --lid lid.176.ftz [--pages 300] [--rounds 1]
+Usage: python benchmarks/gather_pipeline.py WARC --datatrove-python PATH --lid lid.176.ftz [--pages 300] [--copies 1]
+[--rounds 1]
 
 Both sides read the same two WARC files, made of the first pages of WARC, dealt out in turns, so that two workers have a
 file each. Work on both: records, main content, language, Gopher's quality and repetition rules, what is left written
-out. Ours also looks for exact and near-duplicates, checks digests, and keeps drops with their reasons; datatrove's
+out. Ours also reads metadata, checks digests, and keeps drops with their reasons; datatrove's
 extraction runs in its usual child process, with ten seconds a page instead of one, so that it loses no page to a busy
 machine. Timed are whole commands in turns, with the start of Python: medians over the rounds, for one
 worker and for two. `extracted` and `kept` are documents; `load` says how busy the machine was.
@@ -20,6 +21,7 @@ Prints one JSON line per system and number of workers.
 """
 
 import argparse
+import gzip
 import json
 import os
 import shutil
@@ -46,7 +48,15 @@ SECONDS_PER_PAGE = 10
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "DATATROVE_COLORIZE_LOGS": "0"}
 
 
-def deal(source: Path, folder: Path, pages: int) -> int:
+def renamed(member: bytes, copy: int) -> bytes:
+    """A record under another id, so that it counts as another page."""
+    data = gzip.decompress(member)
+    head = data.index(b"WARC-Record-ID: ")
+    end = data.index(b">", head)
+    return gzip.compress(data[: end - 4] + b"%04x" % copy + data[end:], 6, mtime=0)
+
+
+def deal(source: Path, folder: Path, pages: int, copies: int) -> int:
     """Write the first responses of an archive into two, byte for byte as they lie in it; gives their number."""
     from libertas.gather.warc import Record, records
 
@@ -56,11 +66,13 @@ def deal(source: Path, folder: Path, pages: int) -> int:
         for record in records(source):
             if isinstance(record, Record) and record.type == "response":
                 place = record.ref
-                (odd if number % 2 else even).write(data[place.offset : place.offset + place.length])
+                member = data[place.offset : place.offset + place.length]
+                for copy in range(copies):
+                    (odd if number % 2 else even).write(renamed(member, copy) if copy else member)
                 number += 1
             if number == pages:
                 break
-    return number
+    return number * copies
 
 
 def quietly(command: list[str]) -> None:
@@ -141,7 +153,7 @@ def compare(options: argparse.Namespace) -> None:
         folder = Path(name)
         warcs = folder / "warcs"
         warcs.mkdir()
-        pages = deal(options.warc, warcs, options.pages)
+        pages = deal(options.warc, warcs, options.pages, options.copies)
         for workers in (1, 2):
             seconds: dict[str, list[float]] = {"libertas": [], "datatrove": []}
             done: dict[str, tuple[int, int]] = {}
@@ -188,5 +200,6 @@ if __name__ == "__main__":
         parser.add_argument("--datatrove-python", required=True)
         parser.add_argument("--lid", required=True)
         parser.add_argument("--pages", type=int, default=300)
+        parser.add_argument("--copies", type=int, default=1, help="each page as often, so that starts count for less")
         parser.add_argument("--rounds", type=int, default=1)
         compare(parser.parse_args())

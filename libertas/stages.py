@@ -198,7 +198,7 @@ STAGES: dict[str, Stage] = {
         config="libertas.curate.mixture.config:MixConfig",
         function="libertas.curate.mixture.mix:mix",
         summary="Mix components by weight into one corpus, with an unseen part for validation.",
-        usage="CORPUS... --decisions DIR --out DIR",
+        usage="CORPUS... --decisions DIR... --out DIR",
         positional="corpora",
         examples=(
             "libertas mix corpora/web corpora/docs --decisions decisions --weights.docs 2 --out mix",
