@@ -10,9 +10,9 @@ import sys
 import time
 
 from libertas.cli import EXAMPLES
-from libertas.stages import CRAWL_AND_PACK, STAGES
+from libertas.stages import CRAWL_AND_PACK, LOOKS, STAGES
 
-commands = [("gather", name) if name in CRAWL_AND_PACK else (name,) for name in (*STAGES, *EXAMPLES)]
+commands = [("gather", name) if name in CRAWL_AND_PACK else name.split() for name in (*STAGES, *LOOKS, *EXAMPLES)]
 medians = {}
 for command in commands:
     seconds = []

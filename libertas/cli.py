@@ -282,7 +282,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "libertas corpus corpora/web --random",
         "libertas corpus corpora/web --url https://example.org/",
     ),
-    "grep": ('libertas corpus grep "free software" corpora/web --ignore-case --limit 20',),
+    "corpus grep": ('libertas corpus grep "free software" corpora/web --ignore-case --limit 20',),
     "model": ("libertas model gpt-neox-20b", "libertas model --depth 12 --batch 32"),
     "run": ("libertas run labs/first.toml --into first",),
     "why": ("libertas why 0a1b2c3d decisions mix", "libertas why https://example.org/page demo"),
@@ -327,7 +327,7 @@ def make_app() -> App:
     texts = App(name="corpus", sort_key=len(STAGES))
     texts.default(corpus)
     texts.usage, texts.help_epilogue = "Usage: libertas corpus PATH [OPTIONS]", _epilogue(EXAMPLES["corpus"])
-    texts.command(grep, help_epilogue=_epilogue(EXAMPLES["grep"]))
+    texts.command(grep, help_epilogue=_epilogue(EXAMPLES["corpus grep"]))
     app.command(texts)
     others: tuple[Callable[..., None], ...] = (show, verify, why, model, run, demo)
     for place, extra in enumerate(others, start=len(STAGES)):

@@ -15,7 +15,7 @@ from libertas.exchange.layout import to_ours, to_theirs
 from libertas.exchange.names import TensorMatch, matches, spelled, their_shape
 from libertas.exchange.neox import NeoxParts, file_name, write_parts
 from libertas.exchange.settings import architecture_of, read_settings, write_settings
-from libertas.exchange.store import INDEX, SINGLE, TensorFact, TensorFiles, sharded, write_tensors
+from libertas.exchange.store import DTYPES, INDEX, SINGLE, TensorFact, TensorFiles, sharded, write_tensors
 from libertas.lineage.artifact import Draft, write_durably, write_json
 from libertas.lineage.fingerprint import digest
 from libertas.lineage.manifest import named, read_manifest
@@ -69,7 +69,7 @@ def import_model(config: ImportConfig) -> Path:
         draft.counts = {
             **({"norms_apart": opened.apart} if isinstance(opened, NeoxParts) else {}),
             "step": 0,
-            "parameters": sum(_numbers(f.shape) for f in facts.values()),
+            "parameters": sum(f.numbers for f in facts.values()),
             "architecture": architecture.name,
             "weights": digest("".join(f"{n} {h}\n" for n, h in sorted(hashes.items())).encode()),
         }
@@ -109,7 +109,7 @@ def _facts_of_ours(
             fact, expected = files.fact(found), their_shape(match, number, shape)
             if fact.shape != expected:
                 raise UsageError(f"{place}: tensor {found} has shape {fact.shape}; expected {expected} by {CONFIG}")
-            if fact.dtype not in ("F64", "F32", "F16", "BF16"):
+            if fact.dtype not in DTYPES:
                 raise UsageError(f"{place}: tensor {found} is of {fact.dtype}; expected F32, F16 or BF16 weights")
             kinds.add(fact.dtype)
         if len(kinds) > 1:
@@ -134,13 +134,6 @@ def _require_fitting(tokenizer: Path, shape: ModelConfig) -> None:
             f"{tokenizer} has {size:,} tokens, of which the model knows {shape.vocabulary:,}; "
             "expected no more; take the tokenizer that the model was trained with"
         )
-
-
-def _numbers(shape: tuple[int, ...]) -> int:
-    result = 1
-    for length in shape:
-        result *= length
-    return result
 
 
 def _read_json(path: Path, expected: str) -> dict[str, Any]:
@@ -185,7 +178,7 @@ def export_model(config: ExportConfig) -> Path:
             match = wanted[name]
             return to_theirs(match.layout, files.read(name), shape, len(match.theirs))[number]
 
-        draft.counts = {"parameters": sum(_numbers(f.shape) for f in facts.values()), "architecture": architecture.name}
+        draft.counts = {"parameters": sum(f.numbers for f in facts.values()), "architecture": architecture.name}
         if config.to == "neox":
             if architecture is not GPT_NEOX:
                 raise UsageError(f"{source} is a {architecture.name}; expected GPT-NeoX's blocks for --to neox")
@@ -200,7 +193,7 @@ def export_model(config: ExportConfig) -> Path:
             write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": places})
         special = _special_of(source, tokenizer)
         kinds = sorted({f.dtype for f in facts.values()})
-        dtype = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}[kinds[0]]
+        dtype = str(DTYPES[kinds[0]]).removeprefix("torch.")
         write_json(folder / CONFIG, {**write_settings(architecture, shape), "torch_dtype": dtype, **special})
         write_json(folder / "generation_config.json", special)
         if tokenizer is not None:

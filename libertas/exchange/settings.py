@@ -144,7 +144,6 @@ def architecture_of(config: ModelConfig) -> Architecture:
     for architecture in ARCHITECTURES.values():
         free = {field for field, _ in architecture.settings.values()} | {"initialization", "head_width"}
         wanted = {f: getattr(config, f) for f in free}
-        wanted["initialization"] = config.initialization
         if replace(architecture.like, **wanted) == config and _sayable(architecture, config):
             return architecture
     raise UsageError(

@@ -4,6 +4,7 @@ The format is a length in 8 bytes, a JSON header of that length, and the tensors
 (https://huggingface.co/docs/safetensors).
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -22,13 +23,9 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
-DTYPE_NAMES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-}
-"""The numbers that weights are made of, as safetensors calls them."""
+DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+"""The numbers that weights are made of, by the names that safetensors has for them."""
+DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +36,19 @@ class TensorFact:
     shape: tuple[int, ...]
 
     @property
+    def numbers(self) -> int:
+        """How many it has."""
+        return math.prod(self.shape)
+
+    @property
+    def width(self) -> int:
+        """Bytes of one of them."""
+        return DTYPES[self.dtype].itemsize
+
+    @property
     def bytes(self) -> int:
-        """Of all its numbers."""
-        numbers = 1
-        for length in self.shape:
-            numbers *= length
-        return numbers * {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}[self.dtype]
+        """Of all of them."""
+        return self.numbers * self.width
 
 
 class TensorFiles:
@@ -114,7 +118,7 @@ def write_tensors(path: Path, facts: Mapping[str, TensorFact], make: Callable[[s
     Raises:
         UsageError: a tensor holds a number that is none, or is not what was announced.
     """
-    order = sorted(facts, key=lambda name: (-facts[name].bytes // max(1, _count(facts[name])), name))
+    order = sorted(facts, key=lambda name: (-facts[name].width, name))
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     start = 0
     for name in order:
@@ -136,13 +140,6 @@ def write_tensors(path: Path, facts: Mapping[str, TensorFact], make: Callable[[s
             file.write(tensor.flatten().view(torch.uint8).numpy().data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _count(fact: TensorFact) -> int:
-    numbers = 1
-    for length in fact.shape:
-        numbers *= length
-    return numbers
 
 
 def sharded(facts: Mapping[str, TensorFact], at_most: int) -> Iterator[dict[str, TensorFact]]:
