@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 import zstandard
 from making import MadeConfig, document, mixed_corpus, text
 from markdown_it import MarkdownIt
+from page_reader import Reader
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from libertas.corpus import CorpusWriter
@@ -95,23 +95,6 @@ def evil(folder: Path) -> Path:
     config = DatasheetConfig(corpus=folder / "evil", decisions=(folder / "judged",), about=about, name=NAME, out=out)
     datasheet(config)
     return out
-
-
-class Reader(HTMLParser):
-    """What a browser would make of the page: elements, their attributes, and the text outside scripts and styles."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem is None:
-            self.words.append(data)
 
 
 @pytest.fixture(scope="module")

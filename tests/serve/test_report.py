@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from html.parser import HTMLParser
 from pathlib import Path
 
 import orjson
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from making import text
+from page_reader import Reader
 
 from libertas.curate.config import CurateConfig
 from libertas.curate.decide import curate
@@ -81,26 +81,6 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drawn(life: Path, name: str = "report", *, whole: bool = True) -> Path:
     extra = {"result": life / "result", "trace": life / "trace"} if whole else {}
     return report(ReportConfig(run=life / "run", out=life / name, **extra))
-
-
-class Reader(HTMLParser):
-    """What a browser would make of the page: elements, their attributes, and the text outside scripts and styles."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem is None:
-            self.words.append(data)
-
-    def text(self) -> str:
-        return "".join(self.words)
 
 
 @pytest.fixture(scope="module")
