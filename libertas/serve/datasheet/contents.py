@@ -172,8 +172,9 @@ def origin_part(facts: Facts) -> Chapter:
         ),
         Title("Dates"),
     ]
-    published = counted_years(dates["published"]["top"])
-    if published or counted_years(dates["fetched"]["top"]):
+    published, fetched = (dict(counted_years(dates[what]["top"])) for what in ("published", "fetched"))
+    known = sorted({*published, *fetched})
+    if len(known) > 1:  # a single year is no course of time
         blocks.append(Chart("years", year_figure(dates), "Documents by year of publication and of fetching"))
     unknown = _documents(dates["published"]["top"], "(unknown)")
     packed = _documents(dates["fetched"]["top"], "1970")
@@ -183,7 +184,7 @@ def origin_part(facts: Facts) -> Chapter:
             + (f" {packed:,} were packed from local files, which have no date of fetching." if packed else "")
         )
     )
-    years = [[str(y), f"{n:,}", f"{dict(counted_years(dates['fetched']['top'])).get(y, 0):,}"] for y, n in published]
+    years = [[str(y), f"{published.get(y, 0):,}", f"{fetched.get(y, 0):,}"] for y in known]
     blocks.append(Fold("Years as a table", [Rows(["year", "published", "fetched"], years)]))
     return Chapter("origin", "Origin", heading, blocks)
 
