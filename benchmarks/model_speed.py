@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from libertas.model.attention import attend
+from libertas.model.attend import attend
 from libertas.model.config import ModelConfig
 from libertas.model.cost import measured_peak, training_flops_per_token
 from libertas.model.sample import Sampling, sample

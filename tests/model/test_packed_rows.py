@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from libertas.model.attention import attend, visible
+from libertas.model.attend import attend, visible
 from libertas.model.config import ModelConfig
 from libertas.model.positions import slopes
 from libertas.model.transformer import Model

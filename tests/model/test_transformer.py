@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libertas.model.attention import attend, visible
+from libertas.model.attend import attend, visible
 from libertas.model.config import ModelConfig
 from libertas.model.transformer import Model
 
