@@ -21,9 +21,11 @@ from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
 from libertas.model.sizes import SIZES
 from libertas.model.transformer import Model
+from libertas.tokenize.pack import Batch
 from libertas.train.config import TrainConfig
-from libertas.train.loop import _step
 from libertas.train.optimizer import make_optimizers
+from libertas.train.parallel import Layout
+from libertas.train.step import Step as OurStep
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
 BATCH, THREADS = 8, 2
@@ -36,7 +38,13 @@ def ours(optimizer: str) -> Step:
     config = TrainConfig(tokens=Path("t"), out=Path("o"), optimizer=optimizer)
     model = Model(SHAPE)
     optimizers = make_optimizers(model, config)
-    return lambda batch: _step(model, optimizers, batch, config, 0.1)
+    step = OurStep(model, optimizers, config, Layout())
+
+    def run(batch: torch.Tensor) -> None:
+        step.measure(Batch(batch.numpy()))
+        step.update(0.1)
+
+    return run
 
 
 def theirs() -> Step:

@@ -57,23 +57,23 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_any_number_of_workers_reads_the_identical_token_sequence(store: TokenStore, workers: int) -> None:
     order = Order(tokens=len(store), length=16, batch=8, seed=1)
-    alone = [(s, b.tolist()) for s, b in batches(store, order, 3, 90)]
+    alone = [(s, b.tokens.tolist()) for s, b in batches(store, order, 3, 90)]
     assert [s for s, _ in alone] == list(range(3, 91))
-    assert [(s, b.tolist()) for s, b in batches(store, order, 3, 90, workers)] == alone
+    assert [(s, b.tokens.tolist()) for s, b in batches(store, order, 3, 90, workers)] == alone
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4, 8])
 def test_ranks_together_read_what_one_rank_reads(store: TokenStore, ranks: int) -> None:
     order = Order(tokens=len(store), length=16, batch=8, seed=1)
-    whole = read_batch(store, order, 7)
+    whole = read_batch(store, order, 7).tokens
     parts = np.empty_like(whole)
     for rank in range(ranks):
-        parts[rank::ranks] = read_batch(store, order, 7, rank, ranks)
+        parts[rank::ranks] = read_batch(store, order, 7, rank, ranks).tokens
     np.testing.assert_array_equal(parts, whole)
 
 
 def test_a_batch_is_the_tokens_of_its_sequences_with_one_more_as_target(store: TokenStore) -> None:
     order = Order(tokens=len(store), length=16, batch=4, seed=2)
-    rows = read_batch(store, order, 5)
+    rows = read_batch(store, order, 5).tokens
     for row, number in zip(rows, order.batch_of(5).astype(int), strict=True):
         np.testing.assert_array_equal(row, store.tokens[number * 16 : number * 16 + 17])

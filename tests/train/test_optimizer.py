@@ -112,5 +112,5 @@ def test_the_state_survives_a_round_trip_through_tensors(name: str) -> None:
 
 
 def test_an_unknown_optimizer_is_refused() -> None:
-    with pytest.raises(Exception, match="optimizer is 'sgd'; expected 'muon' or 'adamw'"):
+    with pytest.raises(Exception, match="optimizer is 'sgd'; expected one of adafactor, adamw, muon"):
         config("sgd")
