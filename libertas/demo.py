@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from libertas.errors import UsageError
-from libertas.lab import Step, Tables, plan, read_lab, run_steps
+from libertas.lab import LabStep, Tables, plan, read_lab, run_steps
 from libertas.lineage.manifest import read_manifest
 from libertas.terminal import say, stdout
 
@@ -54,7 +54,7 @@ def demo_tables(warc: tuple[Path, ...] = (), steps: int | None = None) -> Tables
     return tables
 
 
-def _show(step: Step, result: Any) -> None:
+def _show(step: LabStep, result: Any) -> None:
     if step.title in SHOWN:
         for item in step.stage.rendered(result):
             stdout.print(item)

@@ -33,7 +33,7 @@ WORDS = "python:"
 
 
 @dataclass(frozen=True)
-class Step:
+class LabStep:
     """One table of a lab, ready to run."""
 
     title: str
@@ -58,7 +58,7 @@ def read_lab(path: Path) -> Tables:
         raise UsageError(f"{path} is not TOML: {error}; mend the file") from error
 
 
-def plan(tables: Tables, into: Path, source: str) -> list[Step]:
+def plan(tables: Tables, into: Path, source: str) -> list[LabStep]:
     """The steps of a lab with all their settings checked; nothing runs yet.
 
     Args:
@@ -86,7 +86,7 @@ def plan(tables: Tables, into: Path, source: str) -> list[Step]:
         fields = {f.name for f in dataclasses.fields(stage.config_type())}
         named = bool(table) and all(isinstance(v, dict) and k not in fields for k, v in table.items())
         for title, settings in ((f"{name}.{k}", v) for k, v in table.items()) if named else ((name, table),):
-            steps.append(Step(title, stage, build(name, settings, into, f"{source} [{title}]")))
+            steps.append(LabStep(title, stage, build(name, settings, into, f"{source} [{title}]")))
     return steps
 
 
@@ -133,7 +133,7 @@ def _convert(value: Any, kind: Any, into: Path, place: str) -> Any:
 
 
 def run(
-    lab: Path, into: Path | None = None, fresh: bool = False, after: Callable[[Step, Any], None] | None = None
+    lab: Path, into: Path | None = None, fresh: bool = False, after: Callable[[LabStep, Any], None] | None = None
 ) -> Path:
     """Run a lab file; returns the folder it ran in.
 
@@ -148,7 +148,7 @@ def run(
     return folder
 
 
-def run_steps(steps: list[Step], fresh: bool = False, after: Callable[[Step, Any], None] | None = None) -> None:
+def run_steps(steps: list[LabStep], fresh: bool = False, after: Callable[[LabStep, Any], None] | None = None) -> None:
     """Run planned steps in order, saying for each whether it was reused and what came out."""
     width = max(len(step.title) for step in steps)
     for step in steps:

@@ -12,7 +12,7 @@ from libertas.curate.datasheet.compress import compress_facts
 from libertas.curate.datasheet.config import DatasheetConfig
 from libertas.curate.datasheet.croissant import CODE
 from libertas.curate.datasheet.funnel import Ancestor, funnel_facts, history
-from libertas.curate.datasheet.measure import ANY, MEASURES, UNKNOWN, ComponentFacts, Measured, measure_corpus
+from libertas.curate.datasheet.measure import ANY, MEASURES, UNKNOWN, ComponentFacts, Measurements, measure_corpus
 from libertas.curate.datasheet.questions import question_facts, read_about
 from libertas.curate.datasheet.repeats import repeat_facts
 from libertas.curate.datasheet.sidecars import cut_facts, duplicate_facts
@@ -81,7 +81,7 @@ def _told(stage: Ancestor) -> dict[str, Any]:
     return {"kind": stage.name, "name": stage.path.name, "content": content}
 
 
-def _whole(measured: Measured) -> dict[str, Tally]:
+def _whole(measured: Measurements) -> dict[str, Tally]:
     """Every tally over all components."""
     whole = ComponentFacts()
     for component in measured.components.values():
@@ -89,7 +89,7 @@ def _whole(measured: Measured) -> dict[str, Tally]:
     return whole.tallies
 
 
-def _composition(measured: Measured, parts: Mapping[str, Corpus], manifest: Manifest) -> dict[str, Any]:
+def _composition(measured: Measurements, parts: Mapping[str, Corpus], manifest: Manifest) -> dict[str, Any]:
     mixed = manifest.counts.get("components", {})
     total = sum(c.lengths["bytes"].sum for c in measured.components.values())
     rows: list[dict[str, Any]] = []
@@ -131,7 +131,7 @@ def _lengths(component: ComponentFacts, tokenizer: Path | None) -> dict[str, Any
     return {m: component.lengths[m].facts() for m in MEASURES if m != "tokens" or tokenizer is not None}
 
 
-def _described(measured: Measured, tallies: Mapping[str, Tally], what: str) -> dict[str, Any]:
+def _described(measured: Measurements, tallies: Mapping[str, Tally], what: str) -> dict[str, Any]:
     """A tally of the whole, and its first names in each component."""
     components = {n: c.tallies[what].top(TOP_OF_COMPONENT) for n, c in measured.components.items()}
     return {**tallies[what].facts(TOP), "components": components}
@@ -158,7 +158,7 @@ def _concentration(domains: Tally) -> dict[str, Any]:
     }
 
 
-def _licenses(measured: Measured, tallies: Mapping[str, Tally]) -> dict[str, Any]:
+def _licenses(measured: Measurements, tallies: Mapping[str, Tally]) -> dict[str, Any]:
     named, opted = tallies["license"], tallies["opt_out"]
     unnamed = named.documents.get(UNKNOWN, 0)
     return {

@@ -60,7 +60,7 @@ class ComponentFacts:
 
 
 @dataclass
-class Measured:
+class Measurements:
     """What was counted in some documents."""
 
     components: dict[str, ComponentFacts] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Work:
 
 def measure_corpus(
     parts: Mapping[str, Corpus], tokenizer: Path | None, sample: int, seed: int, workers: int
-) -> tuple[Measured, dict[str, KeyedSample]]:
+) -> tuple[Measurements, dict[str, KeyedSample]]:
     """Read every document once; memory depends on the number of components, not of documents.
 
     Args:
@@ -91,7 +91,7 @@ def measure_corpus(
     Returns:
         The counts, and the sample of each component.
     """
-    whole = Measured()
+    whole = Measurements()
     samples: dict[str, KeyedSample] = {}
 
     def work() -> Iterable[Work]:
@@ -109,7 +109,7 @@ def measure_corpus(
     return whole, samples
 
 
-def _merge(whole: Measured, samples: dict[str, KeyedSample], found: Measured, most: int) -> None:
+def _merge(whole: Measurements, samples: dict[str, KeyedSample], found: Measurements, most: int) -> None:
     for name, component in found.components.items():
         home = name if name in whole.components or len(whole.components) < MOST_COMPONENTS else OTHERS
         whole.components.setdefault(home, ComponentFacts()).merge(component)
@@ -117,9 +117,9 @@ def _merge(whole: Measured, samples: dict[str, KeyedSample], found: Measured, mo
     whole.neighbours.merge(found.neighbours)
 
 
-def measure(work: Work, tokenizer: Path | None, sample: int, seed: int) -> Measured:
+def measure(work: Work, tokenizer: Path | None, sample: int, seed: int) -> Measurements:
     """Count one piece; runs in a worker process."""
-    found = Measured()
+    found = Measurements()
     lengths: dict[str, dict[str, list[int]]] = {}
     chosen: dict[str, KeyedSample] = {}
     for document in work.piece.read():

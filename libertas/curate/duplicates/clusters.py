@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from libertas.corpus import Piece
 from libertas.curate.duplicates.components import LABELS
 from libertas.curate.duplicates.copies import ORIGINAL, ORIGINALS
-from libertas.curate.duplicates.layout import Layout
+from libertas.curate.duplicates.layout import TableLayout
 from libertas.curate.duplicates.near import PAIRS, jaccard
 from libertas.curate.duplicates.sign import FACTS
 from libertas.curate.duplicates.tasks import (
@@ -54,7 +54,7 @@ CHOSEN_TYPE = (
 )
 
 
-def choose_representatives(layout: Layout, near: bool, workers: int, engine: str) -> None:
+def choose_representatives(layout: TableLayout, near: bool, workers: int, engine: str) -> None:
     """Write the run `chosen` from the runs `originals`, `labels` and `pairs`; without `near` from the first alone."""
     labels = count(layout.folder / LABELS) if near else 0
     spans = ranges(count(layout.folder / ORIGINALS) + labels, len(layout))
@@ -66,7 +66,7 @@ def choose_representatives(layout: Layout, near: bool, workers: int, engine: str
         complete(tasks, f"Clusters: {title}", workers, engine)
 
 
-def _members(layout: Layout, near: bool, low: int, high: int) -> dict[str, Records]:
+def _members(layout: TableLayout, near: bool, low: int, high: int) -> dict[str, Records]:
     """Cluster and document, for all but the cluster's first document: labelled ones, and copies of any."""
     copies = between(layout.folder / ORIGINALS, low, high)
     originals, documents = copies["original"], copies["document"]
@@ -82,7 +82,7 @@ def _members(layout: Layout, near: bool, low: int, high: int) -> dict[str, Recor
     return {MEMBERS: in_order(as_records(MEMBERS_TYPE, originals, documents), "cluster", "document")}
 
 
-def _chosen(layout: Layout, near: bool, low: int, high: int) -> dict[str, Records]:
+def _chosen(layout: TableLayout, near: bool, low: int, high: int) -> dict[str, Records]:
     """All documents of the clusters whose first document is in a range."""
     rows = between(layout.folder / MEMBERS, low, high)
     roots = np.unique(rows["cluster"])
@@ -100,7 +100,7 @@ def _chosen(layout: Layout, near: bool, low: int, high: int) -> dict[str, Record
     return {CHOSEN: in_order(rows, "document")}
 
 
-def _similarities(layout: Layout, ends: NDArray[np.int64], low: int, high: int) -> NDArray[np.float64]:
+def _similarities(layout: TableLayout, ends: NDArray[np.int64], low: int, high: int) -> NDArray[np.float64]:
     """Of pairs of documents, shape (2, pairs): as verified, or read again where they never met."""
     unique, places = np.unique(np.sort(ends, axis=0), axis=1, return_inverse=True)
     known = between(layout.folder / PAIRS, low, high)
@@ -114,7 +114,7 @@ def _similarities(layout: Layout, ends: NDArray[np.int64], low: int, high: int) 
     return result[places]
 
 
-def cluster_rows(layout: Layout, piece: Piece) -> pa.Table:
+def cluster_rows(layout: TableLayout, piece: Piece) -> pa.Table:
     """The rows about a piece's documents."""
     start, first = layout.place_of(piece)
     rows = between(layout.folder / CHOSEN, first, first + piece.documents)

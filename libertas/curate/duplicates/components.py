@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from libertas.curate.duplicates.layout import Layout
+from libertas.curate.duplicates.layout import TableLayout
 from libertas.curate.duplicates.near import PAIRS
 from libertas.curate.duplicates.tasks import (
     KEYS,
@@ -38,7 +38,7 @@ AT_ONCE = 1 << 20
 """Pairs, or documents, that are worked on at a time."""
 
 
-def label_components(layout: Layout, workers: int, engine: str) -> None:
+def label_components(layout: TableLayout, workers: int, engine: str) -> None:
     """Write the run `labels` from the run `pairs`."""
     if engine == "ray":
         star_rounds(layout, workers, engine)
@@ -46,7 +46,7 @@ def label_components(layout: Layout, workers: int, engine: str) -> None:
         union_find(layout, workers)
 
 
-def union_find(layout: Layout, workers: int) -> None:
+def union_find(layout: TableLayout, workers: int) -> None:
     """Labels by joining trees in a memory-mapped array of parents; a parent is never larger than its child."""
     complete([Task(layout.folder, "000000", (PARENTS,), partial(_parents, layout))], "Components: joining", 1, "local")
     tasks = [
@@ -56,7 +56,7 @@ def union_find(layout: Layout, workers: int) -> None:
     complete(tasks, "Components: writing", workers, "local")
 
 
-def _parents(layout: Layout) -> dict[str, NDArray[np.int64]]:
+def _parents(layout: TableLayout) -> dict[str, NDArray[np.int64]]:
     path = layout.folder / f"{PARENTS}.map"
     with path.open("wb") as file:  # written before it is mapped, so that a full disk is an error and no crash
         for first in range(0, len(layout), AT_ONCE):
@@ -91,14 +91,14 @@ def _roots(parents: NDArray[np.int64], documents: NDArray[np.int64]) -> NDArray[
         documents = above
 
 
-def _labels_of_trees(layout: Layout, first: int) -> dict[str, Records]:
+def _labels_of_trees(layout: TableLayout, first: int) -> dict[str, Records]:
     parents = opened(layout.folder / PARENTS / "000000.npy")
     documents = np.arange(first, min(first + AT_ONCE, len(layout)))
     documents = documents[parents[first : first + AT_ONCE] != documents]
     return {LABELS: as_records(LABELS_TYPE, documents, _roots(parents, documents))}
 
 
-def star_rounds(layout: Layout, workers: int, engine: str) -> None:
+def star_rounds(layout: TableLayout, workers: int, engine: str) -> None:
     """Labels by rounds of two joins each, until a round changes nothing; a join is a task for each range of documents.
 
     A large star hangs all larger neighbours of a document below the smallest of them and itself, a small star the
@@ -128,7 +128,7 @@ def star_rounds(layout: Layout, workers: int, engine: str) -> None:
     step(LABELS, partial(_labels_of_stars, source))
 
 
-def _both_ways(layout: Layout, low: int, high: int, table: str) -> dict[str, Records]:
+def _both_ways(layout: TableLayout, low: int, high: int, table: str) -> dict[str, Records]:
     rows = between(layout.folder / PAIRS, low, high)
     return {table: _both(rows["left"], rows["right"])}
 
@@ -138,14 +138,14 @@ def _both(left: NDArray[np.int64], right: NDArray[np.int64]) -> Records:
     return in_order(edges, "document", "other")
 
 
-def _neighbours(layout: Layout, low: int, high: int, source: str) -> tuple[Records, NDArray[np.int64]]:
+def _neighbours(layout: TableLayout, low: int, high: int, source: str) -> tuple[Records, NDArray[np.int64]]:
     """Edges of a range of documents, each once, and for each the smallest neighbour of its document."""
     edges = in_order(between(layout.folder / source, low, high), "document", "other")
     edges = edges[group_starts(edges["document"], edges["other"])]
     return edges, edges["other"][first_of_group(group_starts(edges["document"]))]
 
 
-def _large_star(layout: Layout, low: int, high: int, source: str, table: str) -> dict[str, NDArray[np.generic]]:
+def _large_star(layout: TableLayout, low: int, high: int, source: str, table: str) -> dict[str, NDArray[np.generic]]:
     edges, smallest = _neighbours(layout, low, high, source)
     larger = edges["other"] > edges["document"]
     tops = np.minimum(smallest, edges["document"])[larger]
@@ -153,7 +153,7 @@ def _large_star(layout: Layout, low: int, high: int, source: str, table: str) ->
     return {table: hung, f"{table}-sum": _sum(hung)}
 
 
-def _small_star(layout: Layout, low: int, high: int, source: str, table: str) -> dict[str, NDArray[np.generic]]:
+def _small_star(layout: TableLayout, low: int, high: int, source: str, table: str) -> dict[str, NDArray[np.generic]]:
     edges, smallest = _neighbours(layout, low, high, source)
     others = edges["other"] != smallest
     once = group_starts(edges["document"])
@@ -168,7 +168,7 @@ def _sum(edges: Records) -> NDArray[np.uint64]:
     return np.array([len(edges), hashes.sum(dtype=np.uint64)], dtype=np.uint64)
 
 
-def _labels_of_stars(source: str, layout: Layout, low: int, high: int, table: str) -> dict[str, Records]:
+def _labels_of_stars(source: str, layout: TableLayout, low: int, high: int, table: str) -> dict[str, Records]:
     edges, smallest = _neighbours(layout, low, high, source)
     once = group_starts(edges["document"]) & (smallest < edges["document"])
     return {table: as_records(LABELS_TYPE, edges["document"][once], smallest[once])}

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from libertas.curate.duplicates.layout import Chunk, Layout
+from libertas.curate.duplicates.layout import Chunk, TableLayout
 from libertas.curate.duplicates.sign import FACTS
 from libertas.curate.duplicates.tasks import (
     KEYS,
@@ -30,7 +30,7 @@ SLICE = 1 << 20
 """Documents whose keys are sorted into one run."""
 
 
-def find_copies(layout: Layout, chunks: Sequence[Chunk], workers: int, engine: str) -> None:
+def find_copies(layout: TableLayout, chunks: Sequence[Chunk], workers: int, engine: str) -> None:
     """Write the runs `copies` and `originals`, and the table `original`: the first document with the same text."""
     slices = [(first, min(first + SLICE, len(layout))) for first in range(0, len(layout), SLICE)]
     tasks = [
@@ -47,13 +47,13 @@ def find_copies(layout: Layout, chunks: Sequence[Chunk], workers: int, engine: s
     complete(tasks, "Exact copies: writing", workers, engine)
 
 
-def _keyed(layout: Layout, first: int, last: int) -> dict[str, Records]:
+def _keyed(layout: TableLayout, first: int, last: int) -> dict[str, Records]:
     keys = layout.span(FACTS, first, last)["key"]
     rows = as_records(KEYED_TYPE, keys[:, 0], keys[:, 1], np.arange(first, last))
     return {KEYED: rows[np.argsort(rows["key"])]}
 
 
-def _copies(layout: Layout, low: int, high: int) -> dict[str, Records]:
+def _copies(layout: TableLayout, low: int, high: int) -> dict[str, Records]:
     rows = between(layout.folder / KEYED, low, high)
     rows = in_order(rows[repeated(rows["key"])], "key", "rest", "document")
     starts = group_starts(rows["key"], rows["rest"])
@@ -65,7 +65,7 @@ def _copies(layout: Layout, low: int, high: int) -> dict[str, Records]:
     }
 
 
-def _original(layout: Layout, first: int, documents: int) -> dict[str, NDArray[np.int64]]:
+def _original(layout: TableLayout, first: int, documents: int) -> dict[str, NDArray[np.int64]]:
     original = np.arange(first, first + documents)
     rows = between(layout.folder / COPIES, first, first + documents)
     original[rows["document"] - first] = rows["original"]

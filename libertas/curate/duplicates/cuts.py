@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from libertas.corpus import Piece
-from libertas.curate.duplicates.layout import Layout
+from libertas.curate.duplicates.layout import TableLayout
 from libertas.curate.duplicates.lines import CUT_LINES
 from libertas.curate.duplicates.sign import FACTS
 from libertas.curate.duplicates.substring import CUT_SPANS
@@ -16,7 +16,7 @@ CUT_METHODS = {"lines": CUT_LINES, "substring": CUT_SPANS}
 """Method, which is also the rule that a cut names -> the run of its cuts."""
 
 
-def cut_rows(layout: Layout, methods: Sequence[str], piece: Piece) -> pa.Table:
+def cut_rows(layout: TableLayout, methods: Sequence[str], piece: Piece) -> pa.Table:
     """The cuts of a piece's documents by some methods, in order."""
     start, first = layout.place_of(piece)
     found = []

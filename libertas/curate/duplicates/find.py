@@ -27,7 +27,7 @@ from libertas.curate.duplicates.components import label_components
 from libertas.curate.duplicates.config import FIRST, LINE_CHARACTERS, SIMILARITY, WINDOW_WORDS, DedupConfig
 from libertas.curate.duplicates.copies import find_copies
 from libertas.curate.duplicates.cuts import CUT_METHODS, cut_rows
-from libertas.curate.duplicates.layout import Layout, lay_out
+from libertas.curate.duplicates.layout import TableLayout, lay_out
 from libertas.curate.duplicates.lines import cut_lines
 from libertas.curate.duplicates.near import find_pairs
 from libertas.curate.duplicates.sign import sign_tasks
@@ -122,7 +122,7 @@ def find_duplicates(
     return _counts(corpora, folder, layout, CUTS in schemas)
 
 
-def _tables(layout: Layout, methods: tuple[str, ...], piece: Piece) -> dict[str, pa.Table]:
+def _tables(layout: TableLayout, methods: tuple[str, ...], piece: Piece) -> dict[str, pa.Table]:
     cuts = {CUTS: cut_rows(layout, methods, piece)} if set(methods) & set(CUT_METHODS) else {}
     return {CLUSTERS: cluster_rows(layout, piece), **cuts}
 
@@ -135,7 +135,7 @@ def _sidecars(corpora: Sequence[Corpus], folder: Path, table: str) -> list[Path]
     ]
 
 
-def _counts(corpora: Sequence[Corpus], folder: Path, layout: Layout, cut: bool) -> dict[str, dict[str, int]]:
+def _counts(corpora: Sequence[Corpus], folder: Path, layout: TableLayout, cut: bool) -> dict[str, dict[str, int]]:
     """Documents in and out (all of them: nothing is dropped), and how many are of which kind."""
     kinds = _tally(_sidecars(corpora, folder, CLUSTERS), "kind")
     assert sum(kinds.values()) <= len(layout), "a document is in two clusters"

@@ -37,7 +37,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TableLayout:
     """Where everything lies; it travels well."""
 
     folder: Path
@@ -109,7 +109,7 @@ def _opened_corpus(path: Path, part: str) -> tuple[Corpus, list[Piece], NDArray[
     return corpus, pieces, np.array([piece.first for piece in pieces])
 
 
-def lay_out(corpora: Sequence[Corpus], folder: Path) -> tuple[Layout, list[Chunk]]:
+def lay_out(corpora: Sequence[Corpus], folder: Path) -> tuple[TableLayout, list[Chunk]]:
     """Give every document its number, and cut the corpora into chunks."""
     chunks: list[Chunk] = []
     starts = [0]
@@ -122,7 +122,7 @@ def lay_out(corpora: Sequence[Corpus], folder: Path) -> tuple[Layout, list[Chunk
                 documents = sum(piece.documents for piece in some)
                 chunks.append(Chunk(name, some, number, starts[-1] + some[0].first, documents))
         starts.append(starts[-1] + len(corpus))
-    layout = Layout(
+    layout = TableLayout(
         folder=folder.absolute(),
         corpora=tuple((corpus.path.absolute(), corpus.part) for corpus in corpora),
         starts=tuple(starts),

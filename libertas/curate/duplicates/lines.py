@@ -11,7 +11,7 @@ import numpy as np
 from blake3 import blake3
 
 from libertas.curate.duplicates.clusters import CHOSEN
-from libertas.curate.duplicates.layout import Chunk, Layout
+from libertas.curate.duplicates.layout import Chunk, TableLayout
 from libertas.curate.duplicates.tasks import (
     KEYS,
     Records,
@@ -34,7 +34,9 @@ CUT_TYPE = (("document", "<i8"), ("start", "<i8"), ("end", "<i8"), ("source", "<
 """Characters [start, end) of a document, and the document that has them first."""
 
 
-def cut_lines(layout: Layout, chunks: Sequence[Chunk], characters: int, copies: int, workers: int, engine: str) -> None:
+def cut_lines(
+    layout: TableLayout, chunks: Sequence[Chunk], characters: int, copies: int, workers: int, engine: str
+) -> None:
     """Write the run `cut-lines`: lines of at least so many characters that so many earlier documents have."""
     tasks = [Task(layout.folder, c.name, (LINES,), partial(_hashed, layout, c, characters)) for c in chunks]
     complete(tasks, "Lines: reading", workers, engine)
@@ -45,7 +47,7 @@ def cut_lines(layout: Layout, chunks: Sequence[Chunk], characters: int, copies: 
     complete(tasks, "Lines: joining", workers, engine)
 
 
-def staying(layout: Layout, chunk: Chunk) -> Iterator[list[tuple[int, Document]]]:
+def staying(layout: TableLayout, chunk: Chunk) -> Iterator[list[tuple[int, Document]]]:
     """The documents of a chunk that stand for themselves or for a cluster, with their numbers, piece by piece."""
     rows = between(layout.folder / CHOSEN, chunk.first, chunk.first + chunk.documents)
     stays = np.ones(chunk.documents, dtype=bool)
@@ -57,7 +59,7 @@ def staying(layout: Layout, chunk: Chunk) -> Iterator[list[tuple[int, Document]]
         place += len(documents)
 
 
-def _hashed(layout: Layout, chunk: Chunk, characters: int) -> dict[str, Records]:
+def _hashed(layout: TableLayout, chunk: Chunk, characters: int) -> dict[str, Records]:
     found = [np.empty(0, dtype=list(LINES_TYPE))]
     for documents in staying(layout, chunk):
         rows = [
@@ -85,7 +87,7 @@ def line_key(line: str) -> int:
     return int.from_bytes(blake3(line.encode(errors="replace")).digest(length=8), "little")
 
 
-def _seen_before(layout: Layout, copies: int, low: int, high: int) -> dict[str, Records]:
+def _seen_before(layout: TableLayout, copies: int, low: int, high: int) -> dict[str, Records]:
     rows = between(layout.folder / LINES, low, high)
     rows = in_order(rows[repeated(rows["key"])], "key", "document", "start")
     groups = group_starts(rows["key"])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from libertas.curate.duplicates.copies import ORIGINAL
-from libertas.curate.duplicates.layout import Layout
+from libertas.curate.duplicates.layout import TableLayout
 from libertas.curate.duplicates.sign import FACTS, SIGNATURES
 from libertas.curate.duplicates.tasks import (
     KEYS,
@@ -48,7 +48,7 @@ READ_AT_ONCE = 1 << 27
 """Characters of texts whose sets of shingles are in memory together."""
 
 
-def find_pairs(layout: Layout, at_least: float, workers: int, engine: str) -> None:
+def find_pairs(layout: TableLayout, at_least: float, workers: int, engine: str) -> None:
     """Write the run `pairs`: two documents, the smaller first, and their similarity, in order of both."""
     slices = [(first, min(first + SLICE, len(layout))) for first in range(0, len(layout), SLICE)]
     tasks = [
@@ -70,7 +70,7 @@ def find_pairs(layout: Layout, at_least: float, workers: int, engine: str) -> No
     complete(tasks, "Near-duplicates: verifying", workers, engine)
 
 
-def _banded(layout: Layout, first: int, last: int) -> dict[str, Records]:
+def _banded(layout: TableLayout, first: int, last: int) -> dict[str, Records]:
     """Keys of all bands of the documents that have words and are no copies."""
     signs = layout.span(SIGNATURES, first, last)
     documents = np.arange(first, last)
@@ -81,7 +81,7 @@ def _banded(layout: Layout, first: int, last: int) -> dict[str, Records]:
     return {BANDED: rows[np.argsort(keys)]}
 
 
-def _candidates(layout: Layout, at_least: float, low: int, high: int) -> dict[str, Records]:
+def _candidates(layout: TableLayout, at_least: float, low: int, high: int) -> dict[str, Records]:
     rows = between(layout.folder / BANDED, low, high)
     rows = in_order(rows[repeated(rows["key"])], "key", "document")
     found = [np.empty((2, 0), dtype=np.int64)]
@@ -97,7 +97,7 @@ def _candidates(layout: Layout, at_least: float, low: int, high: int) -> dict[st
     return {CANDIDATES: _distinct(as_records(CANDIDATES_TYPE, left, right))}
 
 
-def _estimates(layout: Layout, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+def _estimates(layout: TableLayout, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
     result = np.empty(len(left))
     for first in range(0, len(left), COMPARED_AT_ONCE):
         part = slice(first, first + COMPARED_AT_ONCE)
@@ -112,14 +112,14 @@ def _distinct(rows: Records) -> Records:
     return rows[group_starts(rows["left"], rows["right"])]
 
 
-def _verified(layout: Layout, at_least: float, low: int, high: int) -> dict[str, Records]:
+def _verified(layout: TableLayout, at_least: float, low: int, high: int) -> dict[str, Records]:
     rows = _distinct(between(layout.folder / CANDIDATES, low, high))
     alike = jaccard(layout, rows["left"], rows["right"])
     inside = alike >= at_least
     return {PAIRS: as_records(PAIRS_TYPE, rows["left"][inside], rows["right"][inside], alike[inside])}
 
 
-def jaccard(layout: Layout, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+def jaccard(layout: TableLayout, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
     """Jaccard similarity of the sets of word 5-grams of pairs of documents, read again; shape (pairs,)."""
     needed = np.where(np.diff(left, prepend=-1) != 0, layout.take(FACTS, left, "size"), 0)
     needed += layout.take(FACTS, right, "size")
@@ -132,7 +132,7 @@ def jaccard(layout: Layout, left: NDArray[np.int64], right: NDArray[np.int64]) -
     return result
 
 
-def _shingle_sets(layout: Layout, documents: NDArray[np.int64]) -> dict[int, NDArray[np.uint64]]:
+def _shingle_sets(layout: TableLayout, documents: NDArray[np.int64]) -> dict[int, NDArray[np.uint64]]:
     """The hashes of each document's word 5-grams, each once, increasing."""
     result: dict[int, NDArray[np.uint64]] = {}
     for numbers, found in layout.documents(documents):

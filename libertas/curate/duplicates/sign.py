@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from libertas.curate.duplicates.config import FIRST, LONGEST, META
-from libertas.curate.duplicates.layout import Chunk, Layout
+from libertas.curate.duplicates.layout import Chunk, TableLayout
 from libertas.curate.duplicates.tasks import Task
 from libertas.curate.exact import text_key
 from libertas.curate.minhash import Signatures, signatures
@@ -19,7 +19,7 @@ FACTS_TYPE = np.dtype([("id", "S32"), ("key", "<u8", (2,)), ("size", "<i8"), ("p
 """Of a document: its id, the key of its text, characters of the text, and how much it should not be the one to stay."""
 
 
-def sign_tasks(layout: Layout, chunks: Sequence[Chunk], priority: tuple[str, ...], near: bool) -> list[Task]:
+def sign_tasks(layout: TableLayout, chunks: Sequence[Chunk], priority: tuple[str, ...], near: bool) -> list[Task]:
     """A task for each chunk."""
     tables = (FACTS, SIGNATURES) if near else (FACTS,)
     return [Task(layout.folder, c.name, tables, partial(sign_chunk, c, priority, near)) for c in chunks]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from libertas.curate.duplicates.layout import Chunk, Layout
+from libertas.curate.duplicates.layout import Chunk, TableLayout
 from libertas.curate.duplicates.lines import CUT_TYPE, staying
 from libertas.curate.duplicates.sign import FACTS
 from libertas.curate.duplicates.tasks import (
@@ -54,7 +54,7 @@ FIRST_STEP = 64
 """Words that are compared first; then twice as many, and so on."""
 
 
-def cut_spans(layout: Layout, chunks: Sequence[Chunk], window: int, workers: int, engine: str) -> None:
+def cut_spans(layout: TableLayout, chunks: Sequence[Chunk], window: int, workers: int, engine: str) -> None:
     """Write the run `cut-spans`: spans of at least `window` words that occur before."""
     tasks = [Task(layout.folder, c.name, (MARKS,), partial(_marked, layout, c, window)) for c in chunks]
     complete(tasks, "Spans: reading", workers, engine)
@@ -77,7 +77,7 @@ def half_of(window: int) -> int:
     return window // 2
 
 
-def _marked(layout: Layout, chunk: Chunk, window: int) -> dict[str, Records]:
+def _marked(layout: TableLayout, chunk: Chunk, window: int) -> dict[str, Records]:
     found = [as_records(MARKS_TYPE, np.empty(0), np.empty(0), np.empty(0))]
     for documents in staying(layout, chunk):
         texts = [document.text for _, document in documents]
@@ -134,7 +134,7 @@ def _sliding(pick: Callable[..., Any], values: NDArray[np.uint64], width: int) -
     return result
 
 
-def _meetings(layout: Layout, low: int, high: int) -> dict[str, Records]:
+def _meetings(layout: TableLayout, low: int, high: int) -> dict[str, Records]:
     rows = between(layout.folder / MARKS, low, high)
     rows = in_order(rows[repeated(rows["key"])], "key", "document", "word")
     starts = group_starts(rows["key"])
@@ -145,7 +145,7 @@ def _meetings(layout: Layout, low: int, high: int) -> dict[str, Records]:
     return {MEETINGS: in_order(as_records(MEETINGS_TYPE, *columns), "document", "word")}
 
 
-def _cut(layout: Layout, window: int, low: int, high: int) -> dict[str, Records]:
+def _cut(layout: TableLayout, window: int, low: int, high: int) -> dict[str, Records]:
     rows = in_order(between(layout.folder / MEETINGS, low, high), "document", "word")
     new = group_starts(rows["document"])
     sizes = layout.take(FACTS, rows["document"], "size") * new
@@ -157,7 +157,7 @@ def _cut(layout: Layout, window: int, low: int, high: int) -> dict[str, Records]
     return {CUT_SPANS: np.array(found, dtype=list(CUT_TYPE))}
 
 
-def _follow(layout: Layout, rows: Records, window: int) -> list[tuple[int, int, int, int]]:
+def _follow(layout: TableLayout, rows: Records, window: int) -> list[tuple[int, int, int, int]]:
     """Cuts in a few documents: half-windows are met where they occur first, then, if that may add to a cut, last."""
     targets = np.unique(rows["document"])
     texts = _read(layout, np.concatenate([targets, rows["first"]]))
@@ -201,7 +201,7 @@ class _Cover:
             span[span == 0] = other + 1
 
 
-def _read(layout: Layout, documents: NDArray[np.int64]) -> dict[int, WordHashes]:
+def _read(layout: TableLayout, documents: NDArray[np.int64]) -> dict[int, WordHashes]:
     return {
         number: word_hashes([document.text])
         for numbers, found in layout.documents(np.unique(documents))
@@ -221,7 +221,7 @@ def _common(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> int:
     return done
 
 
-def _runs(layout: Layout, document: int, sources: NDArray[np.int64]) -> Iterator[tuple[int, int, int, int]]:
+def _runs(layout: TableLayout, document: int, sources: NDArray[np.int64]) -> Iterator[tuple[int, int, int, int]]:
     """Every run of words that has a source, as characters of the text."""
     edges = np.flatnonzero(np.diff(sources > 0, prepend=False, append=False)).reshape(-1, 2)
     if not len(edges):

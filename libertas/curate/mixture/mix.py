@@ -42,7 +42,7 @@ from libertas.curate.mixture.writing import (
     PART_SHARD_BYTES,
     PartTask,
     Written,
-    layout_of,
+    lay_out_corpora,
     part_tasks,
     read_part,
     write_part,
@@ -242,7 +242,7 @@ def _write(mixture: Mixture, config: MixConfig, draft: Draft, folder: Path, plac
         folder=folder,
         reading=place.reading,
         notes=place.notes,
-        layout=layout_of(corpora, place.reading),
+        layout=lay_out_corpora(corpora, place.reading),
         similarity=config.similarity,
     )
     stream = draw_stream(mixture.portions.values(), documents.table["bytes"])

@@ -145,7 +145,7 @@ def note_held_out(parts: Mapping[str, Iterable[Document]], folder: Path, text_by
 
     Args:
         parts: held-out documents by the name of their part.
-        folder: where `Watch` finds the notes.
+        folder: where `UnseenWatch` finds the notes.
         text_bytes: about how much they are, together.
 
     Returns:
@@ -174,11 +174,11 @@ def note_held_out(parts: Mapping[str, Iterable[Document]], folder: Path, text_by
     return ngrams, share
 
 
-class Watch:
+class UnseenWatch:
     """Counts what training documents, as they are written, have in common with those that are held out."""
 
     def __init__(self, folder: Path, similarity: float) -> None:
-        """Watch for what `note_held_out` noted."""
+        """UnseenWatch for what `note_held_out` noted."""
         self._ids, self._keys, signs, self._ngrams, limit = (
             np.load(folder / f"held_{name}.npy") for name in ("ids", "keys", "signs", "ngrams", "limit")
         )

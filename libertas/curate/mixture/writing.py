@@ -17,12 +17,12 @@ import orjson
 from numpy.typing import NDArray
 
 from libertas.corpus import Corpus, ShardWriter, read_shard, save_array, shard_name, write_index
-from libertas.curate.duplicates.layout import Layout
+from libertas.curate.duplicates.layout import TableLayout
 from libertas.curate.mixture.cuts import Cut, without
 from libertas.curate.mixture.documents import DOCUMENT, Documents, StoredCuts
 from libertas.curate.mixture.reading import component_name
 from libertas.curate.mixture.stream import COPY, Stream, save_stream
-from libertas.curate.mixture.unseen import Watch, batches_of
+from libertas.curate.mixture.unseen import UnseenWatch, batches_of
 from libertas.document import Document
 from libertas.engine import map_on_ray, map_ordered
 from libertas.lineage.artifact import WRITING, write_json
@@ -53,7 +53,7 @@ class PartTask:
     """Where what was read lies: sizes and cuts."""
     notes: Path
     """Where the order, the notes and the rows of the index lie."""
-    layout: Layout
+    layout: TableLayout
     """Where the documents are."""
     similarity: float | None
     """From which a document counts as seen; None where it need not be watched for."""
@@ -139,7 +139,7 @@ def write_mixed(task: PartTask) -> None:
     stream: Stream = np.load(task.notes / f"{task.part}.npy", mmap_mode="r")[task.first : task.last]
     table = np.memmap(task.reading / "documents.bin", dtype=DOCUMENT, mode="r")
     cuts, note = StoredCuts(task.reading), Written()
-    watch = Watch(task.notes, task.similarity) if task.similarity is not None else None
+    watch = UnseenWatch(task.notes, task.similarity) if task.similarity is not None else None
     unfinished = task.shard.with_name(task.shard.name + WRITING)
     writer = ShardWriter(unfinished, task.number)
     try:
@@ -162,7 +162,7 @@ def write_mixed(task: PartTask) -> None:
 
 
 def _in_order(
-    window: Stream, layout: Layout, cuts: StoredCuts, note: Written, writer: ShardWriter
+    window: Stream, layout: TableLayout, cuts: StoredCuts, note: Written, writer: ShardWriter
 ) -> Iterator[Document]:
     """Write the documents of a window; those that the mixture had not before are handed on."""
     rows = window & ~COPY
@@ -217,8 +217,8 @@ def read_part(tasks: Sequence[PartTask]) -> Iterator[Document]:
         yield from read_shard(task.shard)
 
 
-def layout_of(corpora: Sequence[Corpus], folder: Path) -> Layout:
+def lay_out_corpora(corpora: Sequence[Corpus], folder: Path) -> TableLayout:
     """Where the documents of some corpora lie, one after another."""
     starts = np.cumsum([0, *map(len, corpora)]).tolist()
     places = tuple((corpus.path.absolute(), corpus.part) for corpus in corpora)
-    return Layout(folder=folder, corpora=places, starts=tuple(starts), names=(), bounds=())
+    return TableLayout(folder=folder, corpora=places, starts=tuple(starts), names=(), bounds=())

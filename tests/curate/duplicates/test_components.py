@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from libertas.corpus import save_array
 from libertas.curate.duplicates import tasks
 from libertas.curate.duplicates.components import LABELS, star_rounds, union_find
-from libertas.curate.duplicates.layout import Layout
+from libertas.curate.duplicates.layout import TableLayout
 from libertas.curate.duplicates.near import PAIRS, PAIRS_TYPE
 
 DOCUMENTS = 40
 
 
 def labels_by(method, pairs: list[tuple[int, int]], documents: int, folder: Path) -> dict[int, int]:
-    layout = Layout(folder, (), (0, documents), (), (documents,))
+    layout = TableLayout(folder, (), (0, documents), (), (documents,))
     rows = np.array([(a, b, 1.0) for a, b in sorted(pairs)], dtype=list(PAIRS_TYPE))
     (folder / PAIRS).mkdir(parents=True)
     for part, (first, last) in enumerate(pairwise((0, len(rows) // 2, len(rows)))):

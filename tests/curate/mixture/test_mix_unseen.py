@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from making import document, text
 
 from libertas.curate import minhash
-from libertas.curate.mixture.unseen import NearIndex, Watch, note_held_out, shared_ngrams
+from libertas.curate.mixture.unseen import NearIndex, UnseenWatch, note_held_out, shared_ngrams
 
 
 def noisy(seed: int, changes: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +74,7 @@ def test_texts_without_words_are_like_nothing() -> None:
 def test_what_is_held_out_is_recognized_by_id_text_and_signature(tmp_path) -> None:
     held = [document(n, content=text(n, 200)) for n in range(6)]
     note_held_out({"validation": held[:4], "test": held[4:]}, tmp_path, 10**4)
-    watch = Watch(tmp_path, 0.8)
+    watch = UnseenWatch(tmp_path, 0.8)
     watch.see([document(n, content=text(n, 200)) for n in range(50, 60)])
     assert (watch.ids, watch.texts, watch.near) == (0, 0, 0)
     watch.see([held[5], document(70, content=held[1].text + "\n"), document(71, content=held[2].text + " and so on")])
@@ -88,7 +88,7 @@ def test_a_sample_of_ngrams_estimates_what_all_of_them_say(tmp_path, monkeypatch
     for most in (1 << 24, 2500):
         monkeypatch.setattr("libertas.curate.mixture.unseen.MOST_NGRAMS", most)
         ngrams, share = note_held_out({"validation": held}, tmp_path, size)
-        watch = Watch(tmp_path, 0.8)
+        watch = UnseenWatch(tmp_path, 0.8)
         watch.see(seen)
         shares.append((share, len(watch.met), shared_ngrams(ngrams, tmp_path, watch.met)["validation"]["web"]))
     (one, all_ngrams, exact), (part, some, estimate) = shares
