@@ -4,6 +4,7 @@ Shapes: B batch, T queries, S keys (S >= T with a cache), H heads, G heads of ke
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +15,9 @@ from libertas.model.config import ModelConfig
 from libertas.model.linear_attention import Sums, attend_linearly
 from libertas.model.norm import RmsNorm
 from libertas.model.positions import Turns, slopes, turned
+
+if TYPE_CHECKING:
+    from libertas.model.branches import Branches
 
 
 class KeyValues:
@@ -58,6 +62,8 @@ class Setting:
     """Angles of rotary positions, for the queries and the new keys."""
     documents: Int[Tensor, "batch keys"] | None = None
     """Number of each key's document; a query sees only its own. None: all keys are of one document."""
+    branches: "Branches | None" = None
+    """What the new tokens see where they are branches of trees; None: all that is before them."""
 
 
 PLAIN = Setting()
@@ -111,6 +117,9 @@ class Attention(nn.Module):
             if cache is not None:
                 cache.sums, cache.length = sums, cache.length + x.shape[1]
         else:
-            mixed_BHTK = attend(q, k, v, self.window, c.scale, documents, self.fall, self.sinks)
+            if setting.branches is not None:
+                mixed_BHTK = setting.branches.attend(q, k, v, self.window, c.scale, self.fall)
+            else:
+                mixed_BHTK = attend(q, k, v, self.window, c.scale, documents, self.fall, self.sinks)
         out: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(2))
         return out

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from libertas.model.attention import PLAIN, Attention, KeyValues, Setting
+from libertas.model.branches import Branches
 from libertas.model.config import ModelConfig
 from libertas.model.cost import position_rows
 from libertas.model.experts import BALANCE_WEIGHT, Z_WEIGHT, Experts, Routing
@@ -67,6 +68,7 @@ class Model(nn.Module):
         tokens: Int[Tensor, "batch time"],
         cache: Cache | None = None,
         documents: Int[Tensor, "batch keys"] | None = None,
+        branches: Branches | None = None,
     ) -> Float[Tensor, "batch time width"]:
         """The residual stream after the last block and its norm.
 
@@ -75,11 +77,14 @@ class Model(nn.Module):
             cache: of `new_cache`; it is filled.
             documents: number of each token's document, of those in the cache as well: tokens see only their own
                 document, and their positions count from its start. Padding is a document, too.
+            branches: where the tokens stand if they are branches of trees over what the cache holds.
         """
         start = cache[0].length if cache else 0
         positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
         if documents is not None:
             positions = _within_documents(documents)[:, start:]
+        if branches is not None:
+            positions = branches.depths
         x = self.embedding(tokens)
         if self.positions is not None and self.config.positions == "axial":
             row = positions // self.config.axial_columns
@@ -92,7 +97,7 @@ class Model(nn.Module):
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
         angles = turns(self.config, positions) if self.config.positions == "rotary" else None
-        setting = Setting(turns=angles, documents=documents)
+        setting = Setting(turns=angles, documents=documents, branches=branches)
         for layer, block in enumerate(self.blocks):
             x = block(x, cache[layer] if cache else None, setting)
         out: Tensor = self.norm(x)
