@@ -1,180 +1,179 @@
 """Protocols: different ways to ask one and the same item, which is why one model has several scores.
 
-- `letters` shows the choices and compares the letters, as the original MMLU does (Hendrycks et al. 2021);
-- `text` hides them and compares the log-probability of each choice's text;
-- `bytes` reads the same numbers divided by the choice's UTF-8 bytes (lm-eval's `acc_bytes`).
+A protocol makes the words of a prompt and of what is compared; `reading` says how the numbers are compared. The named
+ones are those under which published scores were made: "What's going on with the Open LLM Leaderboard?" (Hugging Face
+2023) tells how far three of them lie apart on the same questions of MMLU.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
-import numpy as np
-from tokenizers import Tokenizer
-
+from libertas.errors import UsageError
 from libertas.evaluate.item import Item
-from libertas.evaluate.score import Request, end_of_text, fit, log_probabilities
 from libertas.lineage.fingerprint import canonical, digest
-from libertas.model.transformer import Model
+from libertas.spelling import nearest
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 CONTINUES = "Which of these continues the text?"
-"""Asked by `letters` when an item has no question of its own."""
+"""Asked by protocols that show the choices, when an item has no question of its own."""
 
-START = "every prompt follows one end-of-text token, as every document did in training"
-BOUNDARY = (
-    "a choice's tokens are those of prompt + choice after the longest token prefix shared with the prompt alone; where "
-    "a token spans the join it is scored with the choice, and the record is marked"
-)
-TRUNCATION = "prompts longer than the model's context lose tokens at the left, and the record is marked"
+TOPIC = "The following are multiple choice questions (with answers) about {subject}.\n\n"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """A way to turn an item into prompts and numbers."""
+    """A way to turn an item into a prompt and what may follow it."""
 
     name: str
-    prompt: Callable[[Item], str]
-    continuations: Callable[[Item], tuple[str, ...]]
-    per_byte: bool
-    """Whether a choice's log-probability is divided by its length in bytes."""
+    about: str
+    """What it is and where it comes from."""
+    description: str = ""
+    """Stands once before everything; `{subject}` is the item's subject."""
+    question: str = "Question: {question}\n"
+    before_options: str = ""
+    option: str = ""
+    """A line for each choice, with `{letter}` and `{choice}`; empty: the choices are not shown."""
+    cue: str = "Answer:"
+    compared: str = "text"
+    """What follows the cue: the choice's `text`, its `letter`, `letter and text`, or whatever the model writes
+    (`generated`)."""
+    must_be_likeliest: bool = False
+    """Whether an answer counts only if no other token of the whole vocabulary is likelier."""
+    between: str = "\n\n"
+    """After each example."""
+    verbatim: bool = False
+    """Whether choices stand exactly as the item has them; otherwise white space inside and around them is tidied."""
 
     @property
     def fingerprint(self) -> str:
-        """Hash of what decides a score besides model and item: templates, as applied to a fixed item, and rules."""
+        """Hash of what decides a prompt: the templates, and what they make of a fixed item."""
         item = Item("i", "Q?", (" one", " two"), 0, " one", "P", "g")
         shown = [[self.prompt(i), self.continuations(i)] for i in (item, replace(item, question=""))]
-        return digest(canonical([self.name, shown, self.per_byte, START, BOUNDARY, TRUNCATION]))
+        fields = {name: value for name, value in asdict(self).items() if name != "about"}
+        return digest(canonical([fields, shown]))
+
+    def continues(self, item: Item) -> bool:
+        """Whether the choices simply continue the item's passage, without a space added before them."""
+        return not item.question and not self.option
+
+    def prompt(self, item: Item) -> str:
+        """All that stands before the answer; the passage alone where the choices are hidden and simply continue it."""
+        if self.continues(item):
+            return item.passage
+        passage = f"{item.passage}\n" if item.passage else ""
+        options = "".join(
+            self.option.replace("{letter}", LETTERS[i]).replace("{choice}", self._shown(choice))
+            for i, choice in enumerate(item.choices)
+        )
+        question = self.question.replace("{question}", item.question.strip() or CONTINUES)
+        return f"{passage}{question}{self.before_options if options else ''}{options}{self.cue}"
+
+    def continuations(self, item: Item) -> tuple[str, ...]:
+        """What is compared, one for each choice; the choices as they stand where they continue a passage."""
+        if self.compared == "letter":
+            return tuple(f" {letter}" for letter in LETTERS[: len(item.choices)])
+        if self.compared == "letter and text":
+            return tuple(f" {LETTERS[i]}. {choice.strip()}" for i, choice in enumerate(item.choices))
+        if self.continues(item):
+            return item.choices
+        return tuple(f" {choice if self.verbatim else choice.strip()}" for choice in item.choices)
+
+    def _shown(self, choice: str) -> str:
+        return choice if self.verbatim else " ".join(choice.split())
+
+    def example(self, item: Item) -> str:
+        """An item with its answer, as it stands before the one that is asked."""
+        answer = self.continuations(item)[item.gold] if item.choices else f" {item.answer.strip()}"
+        return f"{self.prompt(item)}{answer}{self.between}"
+
+    def heading(self, item: Item) -> str:
+        """The description, about the item's subject."""
+        return self.description.replace("{subject}", str(item.meta.get("subject", "")).replace("_", " "))
 
 
-def letters_prompt(item: Item) -> str:
-    """Passage, question, the lettered choices on one line each, `Answer:`."""
-    options = "".join(f"{LETTERS[i]}. {' '.join(c.split())}\n" for i, c in enumerate(item.choices))
-    passage = f"{item.passage}\n" if item.passage else ""
-    return f"{passage}Question: {item.question or CONTINUES}\n{options}Answer:"
-
-
-def letters_continuations(item: Item) -> tuple[str, ...]:
-    """One letter per choice, after a space."""
-    return tuple(f" {letter}" for letter in LETTERS[: len(item.choices)])
-
-
-def text_prompt(item: Item) -> str:
-    """The passage alone when the choices continue it; otherwise passage and question, the choices hidden."""
-    if not item.question:
-        return item.passage
-    passage = f"{item.passage}\n" if item.passage else ""
-    return f"{passage}Question: {item.question}\nAnswer:"
-
-
-def text_continuations(item: Item) -> tuple[str, ...]:
-    """The choices as they stand; after `Answer:`, with one space."""
-    return item.choices if not item.question else tuple(f" {c.strip()}" for c in item.choices)
-
-
-PROTOCOLS = (
-    Protocol("letters", letters_prompt, letters_continuations, per_byte=False),
-    Protocol("text", text_prompt, text_continuations, per_byte=False),
-    Protocol("bytes", text_prompt, text_continuations, per_byte=True),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """How a model answered one item under one protocol."""
-
-    item: Item
-    protocol: str
-    log_probabilities: tuple[float, ...]
-    """Natural-log probability of each choice's tokens."""
-    scores: tuple[float, ...]
-    """What was compared: the same, divided where the protocol says so."""
-    chosen: int
-    """The highest score; the first of equals."""
-    answer_only: int
-    """What is chosen without passage and question: above chance, the choices give themselves away."""
-    truncated: bool
-    spanned: bool
-    """Whether a token spans the join of prompt and choice."""
-
-    @property
-    def correct(self) -> bool:
-        """Whether the gold choice was chosen."""
-        return self.chosen == self.item.gold
-
-    def to_json(self) -> dict[str, Any]:
-        """One row of `records.jsonl`, without what is known only later."""
-        return {
-            "item": self.item.id,
-            "protocol": self.protocol,
-            "log_probabilities": list(self.log_probabilities),
-            "scores": list(self.scores),
-            "chosen": self.chosen,
-            "gold": self.item.gold,
-            "correct": self.correct,
-            "answer_only": self.answer_only,
-            "truncated": self.truncated,
-            "token_spans_join": self.spanned,
-            **self.item.meta,
-        }
-
-
-def encode_pair(tokenizer: Tokenizer, prompt: str, continuation: str) -> tuple[list[int], int, bool]:
-    """Tokens of both, how many at the end are the continuation's, and whether a token spans the join (see BOUNDARY)."""
-    alone = tokenizer.encode(prompt, add_special_tokens=False).ids
-    whole = tokenizer.encode(prompt + continuation, add_special_tokens=False).ids
-    shared = next(
-        (i for i, (a, b) in enumerate(zip(alone, whole, strict=False)) if a != b), min(len(alone), len(whole))
+PROTOCOLS = {
+    p.name: p
+    for p in (
+        Protocol(
+            name="letters",
+            about="the choices are shown, and their letters compared",
+            option="{letter}. {choice}\n",
+            compared="letter",
+        ),
+        Protocol(
+            name="letters-text",
+            about="the choices are shown, and letter and text together compared",
+            option="{letter}. {choice}\n",
+            compared="letter and text",
+        ),
+        Protocol(name="text", about="the choices are hidden, and their texts compared (cloze)"),
+        Protocol(
+            name="text-shown",
+            about="the choices are shown, and their texts compared",
+            option="{letter}. {choice}\n",
+        ),
+        Protocol(
+            name="mmlu-original",
+            about="the code published with MMLU (Hendrycks et al. 2021), its double space before the subject included",
+            description=TOPIC.replace("{subject}", " {subject}"),
+            question="{question}\n",
+            option="{letter}. {choice}\n",
+            compared="letter",
+            verbatim=True,
+        ),
+        Protocol(
+            name="harness-2023",
+            about="lm-eval's MMLU until June 2023: no topic, and letter and text together compared",
+            before_options="Choices:\n",
+            option="{letter}. {choice}\n",
+            compared="letter and text",
+        ),
+        Protocol(
+            name="harness",
+            about="lm-eval's `mmlu` since version 2 of the task",
+            description=TOPIC,
+            question="{question}\n",
+            option="{letter}. {choice}\n",
+            compared="letter",
+            verbatim=True,
+        ),
+        Protocol(
+            name="harness-text",
+            about="lm-eval's `mmlu_continuation`: the choices are hidden, and their texts compared",
+            description=TOPIC.replace("multiple choice questions", "questions"),
+            verbatim=True,
+        ),
+        Protocol(
+            name="helm",
+            about="HELM's MMLU: the letter must be the likeliest of all tokens",
+            description=TOPIC,
+            option="{letter}. {choice}\n",
+            compared="letter",
+            must_be_likeliest=True,
+        ),
+        Protocol(
+            name="olmes-letters",
+            about="OLMES, multiple choice: labels with a space before them, as in the answer (Gu et al. 2024)",
+            option=" {letter}. {choice}\n",
+            compared="letter",
+        ),
+        Protocol(name="olmes-text", about="OLMES, cloze (Gu et al. 2024): the same words as `text`"),
+        Protocol(
+            name="generate",
+            about="the model writes, and its answer is extracted and graded",
+            compared="generated",
+        ),
     )
-    return whole, len(whole) - shared, shared < len(alone)
+}
+"""By name."""
 
 
-def answer(
-    model: Model, tokenizer: Tokenizer, items: Sequence[Item], protocols: Sequence[Protocol] = PROTOCOLS
-) -> list[Choice]:
-    """Every item under every protocol, items outermost; also without passage and question, for the baseline.
+def named_protocol(name: str) -> Protocol:
+    """The protocol of that name.
 
-    Protocols that read the same tokens share the forward pass.
+    Raises:
+        UsageError: there is none.
     """
-    end = end_of_text(tokenizer)
-    requests: list[Request] = []
-    marks: list[tuple[bool, bool]] = []
-    for item in items:
-        for protocol in protocols:
-            for asked in (item, replace(item, passage="", question="")):
-                prompt = protocol.prompt(asked)
-                for continuation in protocol.continuations(item):
-                    tokens, scored, spanned = encode_pair(tokenizer, prompt, continuation)
-                    request, truncated = fit([end, *tokens], scored, model.config.context)
-                    requests.append(request)
-                    marks.append((truncated, spanned))
-    sums = [float(p.sum()) for p in log_probabilities(model, requests, "multiple choice")]
-    choices, place = [], 0
-    for item in items:
-        for protocol in protocols:
-            n = len(item.choices)
-            with_passage, alone = sums[place : place + n], sums[place + n : place + 2 * n]
-            own = marks[place : place + n]
-            place += 2 * n
-            scores = _normalized(with_passage, item, protocol)
-            choices.append(
-                Choice(
-                    item=item,
-                    protocol=protocol.name,
-                    log_probabilities=tuple(with_passage),
-                    scores=scores,
-                    chosen=int(np.argmax(scores)),
-                    answer_only=int(np.argmax(_normalized(alone, item, protocol))),
-                    truncated=any(t for t, _ in own),
-                    spanned=any(s for _, s in own),
-                )
-            )
-    return choices
-
-
-def _normalized(sums: Sequence[float], item: Item, protocol: Protocol) -> tuple[float, ...]:
-    if not protocol.per_byte:
-        return tuple(sums)
-    lengths = [len(c.encode()) for c in protocol.continuations(item)]
-    return tuple(s / n for s, n in zip(sums, lengths, strict=True))
+    if name not in PROTOCOLS:
+        raise UsageError(f"protocol is {name!r}; {nearest(name, PROTOCOLS)}")
+    return PROTOCOLS[name]

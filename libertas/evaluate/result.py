@@ -20,12 +20,15 @@ from libertas.corpus import Corpus
 from libertas.document import Document
 from libertas.errors import UsageError
 from libertas.evaluate import overlap as overlaps
+from libertas.evaluate.answer import answer
 from libertas.evaluate.compression import DICTIONARY_BYTES, POLICY, zstd_bytes
 from libertas.evaluate.config import EvaluateConfig
+from libertas.evaluate.encode import encode_pair
 from libertas.evaluate.item import Item
 from libertas.evaluate.ngram import ORDER, NgramModel
 from libertas.evaluate.overlap import Overlap
-from libertas.evaluate.protocol import BOUNDARY, PROTOCOLS, START, TRUNCATION, answer, encode_pair, text_prompt
+from libertas.evaluate.protocol import PROTOCOLS
+from libertas.evaluate.reading import BOUNDARY, DEFAULT_READINGS, START, TRUNCATION
 from libertas.evaluate.score import end_of_text
 from libertas.evaluate.summary import AnswerRecord, DocumentRecord, accuracies, bits_per_byte, spread
 from libertas.evaluate.tables import score_tables
@@ -97,7 +100,7 @@ def evaluate(config: EvaluateConfig) -> Result:
             items, refused = make_items(documents, config.items, config.seed)
             answers = _measure_items(model, items, index)
             assert len(written) == len(documents), f"{len(written)} documents scored of {len(documents)}"
-            assert len(answers) == len(items) * len(PROTOCOLS), f"{len(answers)} answers to {len(items)} items"
+            assert len(answers) == len(items) * len(DEFAULT_READINGS), f"{len(answers)} answers to {len(items)} items"
             scores = _scores(config, model, written, answers, items)
             write_json(folder / RESULTS, scores)
             _write_lines(folder / RECORDS, [*map(_document_row, written), *map(_answer_row, answers)])
@@ -194,8 +197,8 @@ def _measure_items(model: Checkpoint, items: Sequence[Item], index: TokenIndex |
     found: dict[str, Overlap | None] = {}
     with progress("answers in training tokens", len(items)) as bar:
         for item in items:
-            tokens, scored, _ = encode_pair(model.tokenizer, text_prompt(item), item.answer)
-            found[item.id] = overlaps.overlap(index, tokens, scored) if index else None
+            pair = encode_pair(model.tokenizer, PROTOCOLS["text"].prompt(item), item.answer)
+            found[item.id] = overlaps.overlap(index, pair.tokens, pair.scored) if index else None
             bar.advance()
     return [AnswerRecord(c, found[c.item.id]) for c in answer(model.model, model.tokenizer, items)]
 
@@ -251,7 +254,7 @@ def _scores(
                 "items": len(items),
                 "protocols": choices,
                 "spread": spread(choices),
-                "first_prompts": {p.name: p.prompt(items[0]) for p in PROTOCOLS} if items else {},
+                "first_prompts": {r.name: r.protocol.prompt(items[0]) for r in DEFAULT_READINGS} if items else {},
             },
             "contamination": {
                 "measured": config.index is not None,

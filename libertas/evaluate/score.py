@@ -27,6 +27,21 @@ class Request:
     scored: int
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a model made of one request."""
+
+    log_probabilities: NDArray[np.float64]
+    """Of each scored token, natural logarithm."""
+    likeliest: bool
+    """Whether each of them was the likeliest of all tokens where it stands."""
+
+    @property
+    def total(self) -> float:
+        """Log-probability of all scored tokens together."""
+        return float(self.log_probabilities.sum())
+
+
 def end_of_text(tokenizer: Tokenizer) -> int:
     """Id of the token that stands before every prompt and document; `load_tokenizer` made sure of it."""
     number = tokenizer.token_to_id(END_OF_TEXT)
@@ -40,10 +55,8 @@ def fit(tokens: Sequence[int], scored: int, context: int) -> tuple[Request, bool
     return Request(kept, min(scored, len(kept) - 1)), len(kept) < len(tokens)
 
 
-def log_probabilities(
-    model: Model, requests: Sequence[Request], title: str, row_tokens: int = ROW_TOKENS
-) -> list[NDArray[np.float64]]:
-    """Natural-log probability of each scored token, per request in the order given.
+def score(model: Model, requests: Sequence[Request], title: str, row_tokens: int = ROW_TOKENS) -> list[Scored]:
+    """What the model makes of each request, in the order given.
 
     The model reads all tokens of a request but the last; only scored positions are unembedded. What requests begin with
     alike is read once (`libertas.evaluate.trie`), unless the model cannot do that: then each distinct text is read by
@@ -55,7 +68,7 @@ def log_probabilities(
         asked.setdefault(request.tokens[:-1], []).append(number)
     texts = sorted(asked)
     scored = [max(requests[n].scored for n in asked[text]) for text in texts]
-    results: list[NDArray[np.float64]] = [np.zeros(0)] * len(requests)
+    results: dict[int, Scored] = {}
     if can_branch(model.config):
         plan = divided(texts, [len(text) - n for text, n in zip(texts, scored, strict=True)], row_tokens)
     else:
@@ -69,10 +82,10 @@ def log_probabilities(
             for rows in _batched(beginning.rows, alone=not trunk):
                 hidden_BTD, paths = _read(model, trunk, texts, rows, beginning.stop)
                 numbers = [n for row in rows for n in range(row.first, row.last)]
-                _score(model, requests, hidden_BTD, paths, [asked[texts[n]] for n in numbers], results)
+                _fill(model, requests, hidden_BTD, paths, [asked[texts[n]] for n in numbers], results)
                 bar.advance(len(numbers))
             waiting += [(longer, trunk) for longer in beginning.longer]
-    return results
+    return [results[number] for number in range(len(requests))]
 
 
 def _batched(rows: Sequence[Row], alone: bool) -> Iterator[list[Row]]:
@@ -114,13 +127,13 @@ def _read(
     return read_branches(model, trunk, tokens, Branches(depths, seen)), paths
 
 
-def _score(
+def _fill(
     model: Model,
     requests: Sequence[Request],
     hidden_BTD: Tensor,
     paths: Sequence[NDArray[np.int64]],
     readers: Sequence[Sequence[int]],
-    results: list[NDArray[np.float64]],
+    results: dict[int, Scored],
 ) -> None:
     """Fill `results` for the requests that read the texts of one batch."""
     asked = [
@@ -128,10 +141,11 @@ def _score(
     ]
     places, where = np.unique(np.concatenate([found for _, found in asked]), return_inverse=True)
     logits_PV = model.unembed(hidden_BTD.flatten(0, 1)[torch.from_numpy(places)])
-    normalizer_P = logits_PV.logsumexp(-1)
+    normalizer_P, likeliest_P = logits_PV.logsumexp(-1), logits_PV.argmax(-1)
     stop = 0
     for number, found in asked:
         start, stop = stop, stop + len(found)
         rows = torch.from_numpy(where[start:stop])
         targets = torch.tensor(requests[number].tokens[-len(found) :])
-        results[number] = (logits_PV[rows, targets] - normalizer_P[rows]).double().numpy()
+        values = (logits_PV[rows, targets] - normalizer_P[rows]).double().numpy()
+        results[number] = Scored(values, bool((likeliest_P[rows] == targets).all()))

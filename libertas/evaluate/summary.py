@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from libertas.evaluate.answer import Choice
 from libertas.evaluate.overlap import Overlap
-from libertas.evaluate.protocol import PROTOCOLS, Choice, Protocol
+from libertas.evaluate.reading import DEFAULT_READINGS, Reading
 from libertas.evaluate.statistics import Estimate, clustered_mean, ratio
 
 ALL = "all"
@@ -78,18 +79,18 @@ def _bits(bits: Iterable[float], records: Sequence[DocumentRecord]) -> Estimate 
     return ratio(list(bits), [r.bytes for r in records])
 
 
-def accuracies(records: Sequence[AnswerRecord], protocols: Sequence[Protocol] = PROTOCOLS) -> list[dict[str, Any]]:
-    """A row per protocol over all items, with a part per component."""
+def accuracies(records: Sequence[AnswerRecord], readings: Sequence[Reading] = DEFAULT_READINGS) -> list[dict[str, Any]]:
+    """A row per reading over all items, with a part per component."""
     rows = []
-    for protocol in protocols:
-        own = [r for r in records if r.choice.protocol == protocol.name]
+    for reading in readings:
+        own = [r for r in records if r.choice.reading == reading.name]
         if own:
             components = sorted({_component(r) for r in own})
             parts = {name: _accuracy_row([r for r in own if _component(r) == name]) for name in components}
             rows.append(
                 {
-                    "protocol": protocol.name,
-                    "fingerprint": protocol.fingerprint,
+                    "protocol": reading.name,
+                    "fingerprint": reading.fingerprint,
                     **_accuracy_row(own),
                     "components": parts,
                 }

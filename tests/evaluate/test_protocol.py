@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from libertas.evaluate import answer as answering
 from libertas.evaluate import protocol as protocols
+from libertas.evaluate.answer import answer
+from libertas.evaluate.encode import encode_pair
 from libertas.evaluate.item import Item
-from libertas.evaluate.protocol import PROTOCOLS, answer, encode_pair, letters_prompt, text_continuations, text_prompt
+from libertas.evaluate.protocol import PROTOCOLS
+from libertas.evaluate.reading import DEFAULT_READINGS
+from libertas.evaluate.score import Scored
 from libertas.tokenize.bpe import END_OF_TEXT
 
 ITEM = Item(
@@ -32,7 +37,7 @@ def by_hand(model, tokenizer, prompt, continuation):
 
 
 def test_letters_show_the_choices_on_one_line_each():
-    assert letters_prompt(ITEM) == (
+    assert PROTOCOLS["letters"].prompt(ITEM) == (
         "The function\nQuestion: Which of these continues the text?\n"
         "A. returns the sum\nB. of numbers\nC. a string\nD. the start value may not\nAnswer:"
     )
@@ -40,9 +45,9 @@ def test_letters_show_the_choices_on_one_line_each():
 
 def test_a_question_hides_its_choices_from_the_text_protocol():
     item = replace(ITEM, question="What does it do?")
-    assert text_prompt(item) == "The function\nQuestion: What does it do?\nAnswer:"
-    assert text_continuations(item)[1] == " of numbers"
-    assert text_prompt(replace(item, passage="")) == "Question: What does it do?\nAnswer:"
+    assert PROTOCOLS["text"].prompt(item) == "The function\nQuestion: What does it do?\nAnswer:"
+    assert PROTOCOLS["text"].continuations(item)[1] == " of numbers"
+    assert PROTOCOLS["text"].prompt(replace(item, passage="")) == "Question: What does it do?\nAnswer:"
 
 
 def test_text_and_bytes_are_the_log_probabilities_computed_by_hand(model, tokenizer):
@@ -79,27 +84,27 @@ def test_a_token_across_the_join_is_scored_with_the_choice(tokenizer):
     alone = tokenizer.encode("The num").ids
     whole = tokenizer.encode("The numbers").ids
     assert whole[: len(alone)] != alone, "chosen so that a token spans the join"
-    tokens, scored, spanned = encode_pair(tokenizer, "The num", "bers")
-    assert (tokens, spanned) == (whole, True)
-    assert tokenizer.decode(tokens[-scored:]).endswith("numbers")
-    assert encode_pair(tokenizer, "The", " numbers")[2] is False
+    pair = encode_pair(tokenizer, "The num", "bers")
+    assert (pair.tokens, pair.spanned) == (whole, True)
+    assert tokenizer.decode(pair.tokens[-pair.scored :]).endswith("numbers")
+    assert encode_pair(tokenizer, "The", " numbers").spanned is False
 
 
 def test_a_scorer_that_prefers_the_gold_text_is_right_under_every_protocol(model, tokenizer, monkeypatch):
     items = [replace(ITEM, id=str(g), gold=g, answer=ITEM.choices[g]) for g in range(4)]
     wanted = set()
     for item in items:
-        for p in PROTOCOLS:
-            tokens, scored, _ = encode_pair(tokenizer, p.prompt(item), p.continuations(item)[item.gold])
-            wanted.add((item.id, p.name, tuple(tokens[-scored:])))
+        for p in (reading.protocol for reading in DEFAULT_READINGS):
+            pair = encode_pair(tokenizer, p.prompt(item), p.continuations(item)[item.gold])
+            wanted.add((item.id, p.name, tuple(pair.tokens[-pair.scored :])))
 
     for item in items:
         golds = {tokens for name, _, tokens in wanted if name == item.id}
 
         def prefers_gold(model, requests, title, golds=golds):
-            return [np.array([0.0 if r.tokens[-r.scored :] in golds else -100.0]) for r in requests]
+            return [Scored(np.array([0.0 if r.tokens[-r.scored :] in golds else -100.0]), True) for r in requests]
 
-        monkeypatch.setattr(protocols, "log_probabilities", prefers_gold)
+        monkeypatch.setattr(answering, "score", prefers_gold)
         assert [c.correct for c in answer(model, tokenizer, [item])] == [True, True, True]
 
 
@@ -112,8 +117,8 @@ def test_permuted_choices_move_the_text_scores_with_them(model, tokenizer):
 
 
 def test_protocols_have_different_fingerprints_that_change_with_their_rules(monkeypatch):
-    before = [p.fingerprint for p in PROTOCOLS]
+    before = [r.fingerprint for r in DEFAULT_READINGS]
     assert len(set(before)) == 3
     monkeypatch.setattr(protocols, "CONTINUES", "How does the text go on?")
-    after = [p.fingerprint for p in PROTOCOLS]
+    after = [r.fingerprint for r in DEFAULT_READINGS]
     assert [a == b for a, b in zip(after, before, strict=True)] == [False, True, True]

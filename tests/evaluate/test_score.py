@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from libertas.evaluate.score import Request, fit, log_probabilities
+from libertas.evaluate.score import Request, fit, score
 from libertas.evaluate.tasks.bits_per_byte import document_log_probabilities, windows
 
 
@@ -17,20 +17,20 @@ def test_batches_give_what_each_sequence_gives_alone_whatever_its_neighbours(mod
     generator = np.random.default_rng(0)
     sequences = [tuple(generator.integers(0, 300, n).tolist()) for n in (2, 65, 3, 40, 41, 17, 64, 40)]
     scored = [1, 64, 2, 5, 40, 1, 3, 39]
-    found = log_probabilities(model, [Request(s, k) for s, k in zip(sequences, scored, strict=True)], "test")
+    found = score(model, [Request(s, k) for s, k in zip(sequences, scored, strict=True)], "test")
     for sequence, k, scores in zip(sequences, scored, found, strict=True):
-        assert scores == pytest.approx(alone(model, sequence)[-k:], abs=1e-4)
+        assert scores.log_probabilities == pytest.approx(alone(model, sequence)[-k:], abs=1e-4)
 
 
 def test_requests_that_read_the_same_tokens_share_the_pass_and_keep_their_own_answer(model, monkeypatch):
     passes = []
     hidden = model.hidden
-    monkeypatch.setattr(model, "hidden", lambda *a: passes.append(a[0].shape) or hidden(*a))
+    monkeypatch.setattr(model, "hidden", lambda *a, **k: passes.append(a[0].shape) or hidden(*a, **k))
     question = (0, 7, 8, 9)
-    found = log_probabilities(model, [Request((*question, letter), 1) for letter in (20, 21, 22, 23)], "test")
+    found = score(model, [Request((*question, letter), 1) for letter in (20, 21, 22, 23)], "test")
     assert passes == [torch.Size([1, 4])]
     monkeypatch.undo()
-    assert [float(f[0]) for f in found] == pytest.approx([alone(model, (*question, x))[-1] for x in (20, 21, 22, 23)])
+    assert [f.total for f in found] == pytest.approx([alone(model, (*question, x))[-1] for x in (20, 21, 22, 23)])
 
 
 def test_what_does_not_fit_loses_tokens_at_the_left_and_says_so():

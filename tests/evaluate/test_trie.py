@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libertas.evaluate import trie
-from libertas.evaluate.score import Request, log_probabilities
+from libertas.evaluate.score import Request, score
 from libertas.evaluate.trie import Beginning, divided, laid_out, shared_tokens
 from libertas.model.sizes import SIZES
 from libertas.model.transformer import Model
@@ -96,12 +96,12 @@ def test_scores_are_those_of_each_text_alone_in_double_precision(
     model, generator = tiny(kind), np.random.default_rng(5)
     texts = [t for t in tree_of_texts(5) if len(t) > 1]
     requests = [Request(t, int(generator.integers(1, len(t)))) for t in texts]
-    found = log_probabilities(model, requests, "test", row_tokens)
+    found = score(model, requests, "test", row_tokens)
     for request, scores in zip(requests, found, strict=True):
         tokens = torch.tensor([request.tokens])
         with torch.no_grad():
             alone = -model.loss(tokens[:, :-1], tokens[:, 1:])[0, -request.scored :]
-        np.testing.assert_allclose(scores, alone.numpy(), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(scores.log_probabilities, alone.numpy(), rtol=1e-9, atol=1e-9)
 
 
 def test_a_beginning_is_read_in_one_pass_and_never_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,5 +113,5 @@ def test_a_beginning_is_read_in_one_pass_and_never_again(monkeypatch: pytest.Mon
     )
     shots = tuple(range(20)) * 3
     requests = [Request((*shots, 30 + item, 25, choice), 1) for item in range(8) for choice in (1, 2)]
-    log_probabilities(model, requests, "test", row_tokens=4)
+    score(model, requests, "test", row_tokens=4)
     assert passes == [60, 8 * 2]  # the item and the 25 after it; the two choices are only predicted

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from libertas.evaluate.score import Request, log_probabilities
+from libertas.evaluate.score import Request, score
 from libertas.model.transformer import Model
 
 WINDOW_POLICY = (
@@ -51,8 +51,8 @@ def document_log_probabilities(
             requests.append(Request(sequence[window.start : window.stop], window.stop - window.first))
             owner.append(number)
     pieces: list[list[NDArray[np.float64]]] = [[] for _ in documents]
-    for number, scores in zip(owner, log_probabilities(model, requests, "bits per byte"), strict=True):
-        pieces[number].append(scores)
+    for number, found in zip(owner, score(model, requests, "bits per byte"), strict=True):
+        pieces[number].append(found.log_probabilities)
     results = [np.concatenate(p) if p else np.zeros(0) for p in pieces]
     assert all(len(r) == len(d) for r, d in zip(results, documents, strict=True)), "a token was not predicted once"
     return results

@@ -1,0 +1,59 @@
+"""Examples before a question: which ones, and in which order."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from libertas.errors import UsageError
+from libertas.evaluate.item import Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shots:
+    """How many solved items stand before the one that is asked, and how they are chosen."""
+
+    count: int = 0
+    seed: int | None = None
+    """None: the first ones, as MMLU's published code does; otherwise they are drawn."""
+    shared: bool = True
+    """Whether all items of a subject have the same examples; otherwise each item draws its own."""
+
+
+NONE = Shots()
+
+
+def examples_for(item: Item, pool: Sequence[Item], shots: Shots) -> list[Item]:
+    """The solved items before `item`: from its own subject, where the pool has that; never the item itself.
+
+    Raises:
+        UsageError: the pool has too few.
+    """
+    if not shots.count:
+        return []
+    subject = item.meta.get("subject")
+    own = [one for one in pool if one.meta.get("subject") == subject] if subject is not None else list(pool)
+    asked = (item.question, item.passage, item.choices)
+    fitting = [one for one in own or pool if one.id != item.id and (one.question, one.passage, one.choices) != asked]
+    if len(fitting) < shots.count:
+        about = f" about {subject}" if own and subject is not None else ""
+        raise UsageError(f"shots is {shots.count}, but only {len(fitting)} items{about} can be examples; lower it")
+    if shots.seed is None:
+        return fitting[: shots.count]
+    whose = "" if shots.shared else item.id
+    return random.Random(f"{shots.seed} {subject} {whose}").sample(fitting, shots.count)
+
+
+def reordered(item: Item, seed: int) -> Item:
+    """The item with its choices in an order that seed and id decide; the right answer moves with them."""
+    order = list(range(len(item.choices)))
+    random.Random(f"{seed} {item.id}").shuffle(order)
+    return Item(
+        id=item.id,
+        question=item.question,
+        choices=tuple(item.choices[i] for i in order),
+        gold=order.index(item.gold),
+        answer=item.answer,
+        passage=item.passage,
+        group=item.group,
+        meta={**item.meta, "order": order},
+    )
