@@ -60,7 +60,7 @@ class EvaluationItem:
 
 
 def evaluation_files(given: Sequence[Path]) -> list[tuple[str, Path]]:
-    """Task name and place of every evaluation set among some files, folders and corpora, in order.
+    """TableTask name and place of every evaluation set among some files, folders and corpora, in order.
 
     Raises:
         UsageError: a path is not there, is of no known form, or a folder holds no evaluation set.

@@ -14,7 +14,7 @@ from libertas.curate.duplicates.near import PAIRS, jaccard
 from libertas.curate.duplicates.sign import FACTS
 from libertas.curate.duplicates.tasks import (
     Records,
-    Task,
+    TableTask,
     as_records,
     between,
     complete,
@@ -60,7 +60,7 @@ def choose_representatives(layout: TableLayout, near: bool, workers: int, engine
     spans = ranges(count(layout.folder / ORIGINALS) + labels, len(layout))
     for table, make, title in ((MEMBERS, _members, "gathering"), (CHOSEN, _chosen, "choosing")):
         tasks = [
-            Task(layout.folder, f"{place:06}", (table,), partial(make, layout, near, *span))
+            TableTask(layout.folder, f"{place:06}", (table,), partial(make, layout, near, *span))
             for place, span in enumerate(spans)
         ]
         complete(tasks, f"Clusters: {title}", workers, engine)

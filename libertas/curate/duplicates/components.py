@@ -16,7 +16,7 @@ from libertas.curate.duplicates.near import PAIRS
 from libertas.curate.duplicates.tasks import (
     KEYS,
     Records,
-    Task,
+    TableTask,
     as_records,
     between,
     complete,
@@ -48,9 +48,11 @@ def label_components(layout: TableLayout, workers: int, engine: str) -> None:
 
 def union_find(layout: TableLayout, workers: int) -> None:
     """Labels by joining trees in a memory-mapped array of parents; a parent is never larger than its child."""
-    complete([Task(layout.folder, "000000", (PARENTS,), partial(_parents, layout))], "Components: joining", 1, "local")
+    complete(
+        [TableTask(layout.folder, "000000", (PARENTS,), partial(_parents, layout))], "Components: joining", 1, "local"
+    )
     tasks = [
-        Task(layout.folder, f"{place:06}", (LABELS,), partial(_labels_of_trees, layout, first))
+        TableTask(layout.folder, f"{place:06}", (LABELS,), partial(_labels_of_trees, layout, first))
         for place, first in enumerate(range(0, len(layout), AT_ONCE))
     ]
     complete(tasks, "Components: writing", workers, "local")
@@ -109,7 +111,7 @@ def star_rounds(layout: TableLayout, workers: int, engine: str) -> None:
     def step(table: str, make: Callable[..., dict[str, NDArray[np.generic]]], *given: str) -> None:
         tables = (table, f"{table}-sum") if given else (table,)
         tasks = [
-            Task(layout.folder, f"{place:06}", tables, partial(make, layout, *span, *given, table))
+            TableTask(layout.folder, f"{place:06}", tables, partial(make, layout, *span, *given, table))
             for place, span in enumerate(spans)
         ]
         complete(tasks, f"Components: {table}", workers, engine)

@@ -11,7 +11,7 @@ from libertas.curate.duplicates.sign import FACTS
 from libertas.curate.duplicates.tasks import (
     KEYS,
     Records,
-    Task,
+    TableTask,
     as_records,
     between,
     complete,
@@ -34,16 +34,18 @@ def find_copies(layout: TableLayout, chunks: Sequence[Chunk], workers: int, engi
     """Write the runs `copies` and `originals`, and the table `original`: the first document with the same text."""
     slices = [(first, min(first + SLICE, len(layout))) for first in range(0, len(layout), SLICE)]
     tasks = [
-        Task(layout.folder, f"{place:06}", (KEYED,), partial(_keyed, layout, *documents))
+        TableTask(layout.folder, f"{place:06}", (KEYED,), partial(_keyed, layout, *documents))
         for place, documents in enumerate(slices)
     ]
     complete(tasks, "Exact copies: sorting", workers, engine)
     tasks = [
-        Task(layout.folder, f"{place:06}", (COPIES, ORIGINALS), partial(_copies, layout, *keys))
+        TableTask(layout.folder, f"{place:06}", (COPIES, ORIGINALS), partial(_copies, layout, *keys))
         for place, keys in enumerate(ranges(len(layout), KEYS))
     ]
     complete(tasks, "Exact copies: joining", workers, engine)
-    tasks = [Task(layout.folder, c.name, (ORIGINAL,), partial(_original, layout, c.first, c.documents)) for c in chunks]
+    tasks = [
+        TableTask(layout.folder, c.name, (ORIGINAL,), partial(_original, layout, c.first, c.documents)) for c in chunks
+    ]
     complete(tasks, "Exact copies: writing", workers, engine)
 
 

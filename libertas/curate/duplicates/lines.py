@@ -15,7 +15,7 @@ from libertas.curate.duplicates.layout import Chunk, TableLayout
 from libertas.curate.duplicates.tasks import (
     KEYS,
     Records,
-    Task,
+    TableTask,
     as_records,
     between,
     complete,
@@ -38,10 +38,10 @@ def cut_lines(
     layout: TableLayout, chunks: Sequence[Chunk], characters: int, copies: int, workers: int, engine: str
 ) -> None:
     """Write the run `cut-lines`: lines of at least so many characters that so many earlier documents have."""
-    tasks = [Task(layout.folder, c.name, (LINES,), partial(_hashed, layout, c, characters)) for c in chunks]
+    tasks = [TableTask(layout.folder, c.name, (LINES,), partial(_hashed, layout, c, characters)) for c in chunks]
     complete(tasks, "Lines: reading", workers, engine)
     tasks = [
-        Task(layout.folder, f"{place:06}", (CUT_LINES,), partial(_seen_before, layout, copies, *keys))
+        TableTask(layout.folder, f"{place:06}", (CUT_LINES,), partial(_seen_before, layout, copies, *keys))
         for place, keys in enumerate(ranges(count(layout.folder / LINES), KEYS))
     ]
     complete(tasks, "Lines: joining", workers, engine)

@@ -17,7 +17,7 @@ from libertas.curate.duplicates.sign import FACTS, SIGNATURES
 from libertas.curate.duplicates.tasks import (
     KEYS,
     Records,
-    Task,
+    TableTask,
     as_records,
     between,
     complete,
@@ -52,19 +52,21 @@ def find_pairs(layout: TableLayout, at_least: float, workers: int, engine: str) 
     """Write the run `pairs`: two documents, the smaller first, and their similarity, in order of both."""
     slices = [(first, min(first + SLICE, len(layout))) for first in range(0, len(layout), SLICE)]
     tasks = [
-        Task(layout.folder, f"{place:06}", (BANDED,), partial(_banded, layout, *documents))
+        TableTask(layout.folder, f"{place:06}", (BANDED,), partial(_banded, layout, *documents))
         for place, documents in enumerate(slices)
     ]
     complete(tasks, "Near-duplicates: sorting", workers, engine)
     tasks = [
-        Task(layout.folder, f"{place:06}", (CANDIDATES,), partial(_candidates, layout, at_least, *keys))
+        TableTask(layout.folder, f"{place:06}", (CANDIDATES,), partial(_candidates, layout, at_least, *keys))
         for place, keys in enumerate(ranges(count(layout.folder / BANDED), KEYS))
     ]
     complete(tasks, "Near-duplicates: joining", workers, engine)
     parts = max(1, -(-count(layout.folder / CANDIDATES) // VERIFIED_AT_ONCE))
     cuts = [part * len(layout) // parts for part in range(parts + 1)]
     tasks = [
-        Task(layout.folder, f"{part:06}", (PAIRS,), partial(_verified, layout, at_least, cuts[part], cuts[part + 1]))
+        TableTask(
+            layout.folder, f"{part:06}", (PAIRS,), partial(_verified, layout, at_least, cuts[part], cuts[part + 1])
+        )
         for part in range(parts)
     ]
     complete(tasks, "Near-duplicates: verifying", workers, engine)

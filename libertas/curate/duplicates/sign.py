@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from libertas.curate.duplicates.config import FIRST, LONGEST, META
 from libertas.curate.duplicates.layout import Chunk, TableLayout
-from libertas.curate.duplicates.tasks import Task
+from libertas.curate.duplicates.tasks import TableTask
 from libertas.curate.exact import text_key
 from libertas.curate.minhash import Signatures, signatures
 from libertas.document import Document
@@ -19,10 +19,10 @@ FACTS_TYPE = np.dtype([("id", "S32"), ("key", "<u8", (2,)), ("size", "<i8"), ("p
 """Of a document: its id, the key of its text, characters of the text, and how much it should not be the one to stay."""
 
 
-def sign_tasks(layout: TableLayout, chunks: Sequence[Chunk], priority: tuple[str, ...], near: bool) -> list[Task]:
+def sign_tasks(layout: TableLayout, chunks: Sequence[Chunk], priority: tuple[str, ...], near: bool) -> list[TableTask]:
     """A task for each chunk."""
     tables = (FACTS, SIGNATURES) if near else (FACTS,)
-    return [Task(layout.folder, c.name, tables, partial(sign_chunk, c, priority, near)) for c in chunks]
+    return [TableTask(layout.folder, c.name, tables, partial(sign_chunk, c, priority, near)) for c in chunks]
 
 
 def sign_chunk(chunk: Chunk, priority: tuple[str, ...], near: bool) -> dict[str, NDArray[np.generic]]:

@@ -20,7 +20,7 @@ from libertas.curate.duplicates.sign import FACTS
 from libertas.curate.duplicates.tasks import (
     KEYS,
     Records,
-    Task,
+    TableTask,
     as_records,
     between,
     complete,
@@ -56,17 +56,17 @@ FIRST_STEP = 64
 
 def cut_spans(layout: TableLayout, chunks: Sequence[Chunk], window: int, workers: int, engine: str) -> None:
     """Write the run `cut-spans`: spans of at least `window` words that occur before."""
-    tasks = [Task(layout.folder, c.name, (MARKS,), partial(_marked, layout, c, window)) for c in chunks]
+    tasks = [TableTask(layout.folder, c.name, (MARKS,), partial(_marked, layout, c, window)) for c in chunks]
     complete(tasks, "Spans: reading", workers, engine)
     tasks = [
-        Task(layout.folder, f"{place:06}", (MEETINGS,), partial(_meetings, layout, *keys))
+        TableTask(layout.folder, f"{place:06}", (MEETINGS,), partial(_meetings, layout, *keys))
         for place, keys in enumerate(ranges(count(layout.folder / MARKS), KEYS))
     ]
     complete(tasks, "Spans: joining", workers, engine)
     parts = max(1, -(-count(layout.folder / MEETINGS) // MEETINGS_AT_ONCE))
     cuts = [part * len(layout) // parts for part in range(parts + 1)]
     tasks = [
-        Task(layout.folder, f"{part:06}", (CUT_SPANS,), partial(_cut, layout, window, cuts[part], cuts[part + 1]))
+        TableTask(layout.folder, f"{part:06}", (CUT_SPANS,), partial(_cut, layout, window, cuts[part], cuts[part + 1]))
         for part in range(parts)
     ]
     complete(tasks, "Spans: following", workers, engine)

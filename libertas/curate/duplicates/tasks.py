@@ -31,7 +31,7 @@ KEYS = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TableTask:
     """Something that makes arrays."""
 
     folder: Path
@@ -45,7 +45,7 @@ class Task:
         return all((self.folder / table / f"{self.name}.npy").exists() for table in self.tables)
 
 
-def complete(tasks: Sequence[Task], title: str, workers: int, engine: str) -> None:
+def complete(tasks: Sequence[TableTask], title: str, workers: int, engine: str) -> None:
     """Run the tasks that are not done."""
     for folder, table in {(task.folder, table) for task in tasks for table in task.tables}:
         (folder / table).mkdir(parents=True, exist_ok=True)
@@ -58,13 +58,13 @@ def complete(tasks: Sequence[Task], title: str, workers: int, engine: str) -> No
             bar.advance(1, "parts")
 
 
-def _outcomes(tasks: Sequence[Task], workers: int, engine: str) -> Iterable[Exception | None]:
+def _outcomes(tasks: Sequence[TableTask], workers: int, engine: str) -> Iterable[Exception | None]:
     if engine == "ray":
         return (outcome for _, outcome in map_on_ray(_run, tasks))
     return map_ordered(_run, tasks, min(workers, len(tasks)))
 
 
-def _run(task: Task) -> None:
+def _run(task: TableTask) -> None:
     arrays = task.make()
     for table in task.tables:
         path = task.folder / table / f"{task.name}.npy"

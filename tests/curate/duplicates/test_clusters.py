@@ -225,7 +225,7 @@ def test_an_interrupted_search_goes_on_where_it_was_and_ends_the_same(corpora, t
     find_duplicates(corpora, tmp_path / "whole", **ALL)
     real, done = tasks._run, []
 
-    def run(task: tasks.Task) -> None:
+    def run(task: tasks.TableTask) -> None:
         if len(done) % 4 == 3:
             done.append("interrupted")
             raise KeyboardInterrupt
