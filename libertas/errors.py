@@ -4,6 +4,9 @@
 class LibertasError(Exception):
     """Root of the errors that `libertas` prints as one line with a non-zero exit status, without a traceback."""
 
+    status = 1
+    """Exit status of the command."""
+
 
 class UsageError(LibertasError):
     """Something the caller can fix: a path, a value, a setting."""

@@ -42,7 +42,9 @@ class Choice:
     def to_json(self) -> dict[str, Any]:
         """One row of `records.jsonl`, without what is known only later."""
         return {
+            **self.item.meta,
             "item": self.item.id,
+            "group": self.item.group,
             "protocol": self.reading,
             "log_probabilities": list(self.log_probabilities),
             "scores": list(self.scores),
@@ -52,7 +54,6 @@ class Choice:
             "answer_only": self.answer_only,
             "truncated": self.truncated,
             "token_spans_join": self.spanned,
-            **self.item.meta,
         }
 
 
@@ -119,6 +120,15 @@ def answer(
     return [_choice(reading, own[reading.protocol.name], found) for own in asked for reading in readings]
 
 
+def first_prompt(items: Sequence[Item], protocol: Protocol, pool: Sequence[Item], shots: Shots) -> str:
+    """The words before the first item's answer, examples included."""
+    return _before(protocol, items[0], examples_for(items[0], pool, shots)) + protocol.prompt(items[0])
+
+
+def _before(protocol: Protocol, item: Item, examples: Sequence[Item]) -> str:
+    return protocol.heading(item) + "".join(protocol.example(example) for example in examples)
+
+
 def _found(model: Model, tokenizer: Tokenizer, sheet: _Sheet, title: str) -> list[_Found]:
     end = end_of_text(tokenizer)
     pairs = encode_pairs(tokenizer, list(sheet.numbers))
@@ -130,7 +140,7 @@ def _found(model: Model, tokenizer: Tokenizer, sheet: _Sheet, title: str) -> lis
 
 
 def _ask(sheet: _Sheet, protocol: Protocol, item: Item, examples: Sequence[Item], ways: set[str]) -> _Asked:
-    before = protocol.heading(item) + "".join(protocol.example(example) for example in examples)
+    before = _before(protocol, item, examples)
     nothing = replace(item, passage="", question="")
     texts = protocol.continuations(item)
     return _Asked(

@@ -99,7 +99,8 @@ def accuracies(records: Sequence[AnswerRecord], readings: Sequence[Reading] = DE
 
 
 def _component(record: AnswerRecord) -> str:
-    return str(record.choice.item.meta["component"])
+    meta = record.choice.item.meta
+    return str(meta.get("component", meta.get("subject", ALL)))
 
 
 def _accuracy_row(records: Sequence[AnswerRecord]) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from rich.table import Table
 
 def score_tables(scores: dict[str, Any]) -> list[Table]:
     """Bits per byte by component, then multiple choice by protocol; `scores` is the `libertas` part of a result."""
-    found = [_bits_table(scores)]
+    found = [_bits_table(scores)] if scores["bits_per_byte"] else []
     if scores["continuation"]["protocols"]:
-        found.append(_choice_table(scores))
-    return found
+        found.append(_choice_table("Which text continues the passage?", scores["continuation"]))
+    return [*found, *(_choice_table(f"{name}:", task) for name, task in scores["tasks"].items())]
 
 
 def _bits_table(scores: dict[str, Any]) -> Table:
     headings = ("texts", "model", "5-gram", "zstd", "primed", "seen", "unseen")
-    table = _table(
+    table = narrow_table(
         "Bits per byte of held-out text, lower is better", _contamination_rule(scores), "component", headings
     )
     for row in scores["bits_per_byte"]:
@@ -31,8 +31,7 @@ def _bits_table(scores: dict[str, Any]) -> Table:
     return table
 
 
-def _choice_table(scores: dict[str, Any]) -> Table:
-    task = scores["continuation"]
+def _choice_table(name: str, task: dict[str, Any]) -> Table:
     rows = task["protocols"]
     first = rows[0]
     notes = [
@@ -43,9 +42,9 @@ def _choice_table(scores: dict[str, Any]) -> Table:
     truncated = max(row["truncated"] for row in rows)
     if truncated:
         notes.append(f"up to {truncated:,} prompts of a protocol were longer than the context and were cut at the left")
-    title = f"Which text continues the passage? {task['items']:,} questions, % right"
+    title = f"{name} {task['items']:,} questions, % right"
     headings = ("accuracy", "chance", "blind", "unseen", "seen")
-    table = _table(title, "\n".join(notes), "protocol", headings)
+    table = narrow_table(title, "\n".join(notes), "protocol", headings)
     for row in rows:
         table.add_row(
             row["protocol"],
@@ -57,7 +56,8 @@ def _choice_table(scores: dict[str, Any]) -> Table:
     return table
 
 
-def _table(title: str, caption: str, name: str, headings: tuple[str, ...]) -> Table:
+def narrow_table(title: str, caption: str, name: str, headings: tuple[str, ...]) -> Table:
+    """A table that fits 80 columns: names at the left, numbers at the right."""
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     table.box, table.padding = box.SIMPLE_HEAD, (0, 0, 0, 1)  # narrow, to fit 80 columns
     table.add_column(name, no_wrap=True)
