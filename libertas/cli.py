@@ -94,7 +94,9 @@ def verify(path: Path, /) -> None:
     raise SystemExit(1)
 
 
-def model(name: str = "", /, *, depth: int = 0, batch: int = 8, precision: str = "bf16") -> None:
+def model(
+    name: str = "", /, *, depth: int = 0, batch: int = 8, precision: str = "bf16", check_mup: bool = False
+) -> None:
     """Show what a model is and costs: shape, parameters, operations by part, memory. Nothing is allocated.
 
     Parameters
@@ -107,11 +109,20 @@ def model(name: str = "", /, *, depth: int = 0, batch: int = 8, precision: str =
         Sequences that are trained on at a time, for the memory.
     precision: str
         Of the computation: bf16 with fp32 master weights, or fp32.
+    check_mup: bool
+        Instead, train small models of this kind under muP at widths from 64 to 1024, and see that activations stay.
     """
     from libertas.model.sheet import SheetConfig, model_sheet, sheet
     from libertas.terminal import stdout
 
-    for table in sheet(model_sheet(SheetConfig(name=name, depth=depth, batch=batch, precision=precision))):
+    config, shape = model_sheet(SheetConfig(name=name, depth=depth, batch=batch, precision=precision))
+    if check_mup:
+        from libertas.train.coordinate_check import mup_view
+
+        tables = mup_view(shape)
+    else:
+        tables = sheet((config, shape))
+    for table in tables:
         stdout.print(table, end="\n\n")
 
 
@@ -283,7 +294,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "libertas corpus corpora/web --url https://example.org/",
     ),
     "corpus grep": ('libertas corpus grep "free software" corpora/web --ignore-case --limit 20',),
-    "model": ("libertas model gpt-neox-20b", "libertas model --depth 12 --batch 32"),
+    "model": (
+        "libertas model gpt-neox-20b",
+        "libertas model --depth 12 --batch 32",
+        "libertas model pythia-70m --check-mup",
+    ),
     "run": ("libertas run labs/first.toml --into first",),
     "why": ("libertas why 0a1b2c3d decisions mix", "libertas why https://example.org/page demo"),
     "demo": ("libertas demo", "libertas demo --warc pages.warc.gz --into my-demo"),
@@ -307,7 +322,7 @@ def make_app() -> App:
     )
     app.version_flags = ["--version"]
     app["--help"].group = app["--version"].group = "Options"
-    homes = {words.split()[0]: App(name=words.split()[0]) for words in LOOKS}
+    homes = {words.split()[0]: App(name=words.split()[0]) for words in LOOKS if " " in words}
     for place, (name, stage) in enumerate(STAGES.items()):
         usage = f"Usage: {command_of(name)} {stage.usage} [OPTIONS]"
         command = _stage_command(name, stage)
@@ -321,9 +336,9 @@ def make_app() -> App:
             home.command(command, name, usage=usage, help_epilogue=_epilogue(stage.examples), sort_key=place)
     for words, look in LOOKS.items():
         usage = f"Usage: libertas {words} {look.usage} [OPTIONS]"
-        name = words.split()[1]
-        command = _stage_command(name, look)
-        homes[words.split()[0]].command(command, name, usage=usage, help_epilogue=_epilogue(look.examples))
+        above, _, name = words.rpartition(" ")
+        home = homes[above] if above else app
+        home.command(_stage_command(name, look), name, usage=usage, help_epilogue=_epilogue(look.examples))
     texts = App(name="corpus", sort_key=len(STAGES))
     texts.default(corpus)
     texts.usage, texts.help_epilogue = "Usage: libertas corpus PATH [OPTIONS]", _epilogue(EXAMPLES["corpus"])
@@ -340,7 +355,7 @@ def with_positionals(words: list[str]) -> list[str]:
     below = {**LOOKS, **{f"gather {name}": STAGES[name] for name in CRAWL_AND_PACK}}
     stage, depth = below.get(" ".join(words[:2])), 2
     if stage is None:
-        stage, depth = STAGES.get(words[0]) if words else None, 1
+        stage, depth = {**LOOKS, **STAGES}.get(words[0]) if words else None, 1
     if stage is None or len(words) <= depth or words[depth].startswith("-"):
         return words
     return [*words[:depth], f"--{stage.positional.replace('_', '-')}", *words[depth:]]
@@ -381,7 +396,7 @@ def main(words: Iterable[str] | None = None) -> None:
         command = given[0] if given and given[0] in {*STAGES, *EXAMPLES} else ""
         _fail(f"{message} See `{' '.join(['libertas', command]).strip()} --help`.", 2)
     except LibertasError as error:
-        _fail(str(error), 1)
+        _fail(str(error), error.status)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe went away
         sys.exit(141)
@@ -390,7 +405,7 @@ def main(words: Iterable[str] | None = None) -> None:
     except MemoryError:
         _fail("there is not enough memory for this; choose smaller settings, or less data at a time", 1)
     except KeyboardInterrupt as stop:
-        _fail(str(stop) or "stopped; the same command continues or starts over", 130)
+        _fail(str(stop) or "stopped; the same command continues or starts over", getattr(stop, "exit_status", 130))
 
 
 def _fail(message: str, status: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import forkserver, get_context, resource_tracker, set_forkserver_preload
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from threading import Thread
@@ -173,10 +173,9 @@ class _Child(Generic[Item, Result]):
     def _start(self) -> None:
         context = get_context("forkserver")
         home = getattr(self.function, "func", self.function).__module__
-        context.set_forkserver_preload([home] if home != "__main__" else [])
+        start_ahead(home)
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other, self.function, self.limits), daemon=True)
-        resource_tracker.ensure_running()  # which would let interrupts through
         with _interrupts_wait(), _one_thread_each():
             self.process.start()
         other.close()
@@ -305,6 +304,17 @@ def _listen(connection: Connection, batches: "SimpleQueue[Sequence[Any]]") -> No
         os._exit(OUT_OF_MEMORY)
     except (EOFError, OSError):
         os._exit(0)  # the parent is gone
+
+
+def start_ahead(module: str) -> None:
+    """Start the process that children are forked from, which imports a module, and do not wait for it.
+
+    Every `Pool` does it; whoever knows earlier that there will be one lets both import at the same time.
+    """
+    set_forkserver_preload([module] if module != "__main__" else [])
+    resource_tracker.ensure_running()  # which would let interrupts through
+    with _interrupts_wait(), _one_thread_each():
+        forkserver.ensure_running()
 
 
 @contextmanager

@@ -64,6 +64,15 @@ CRAWL_AND_PACK = ("crawl", "pack")
 
 
 LOOKS = {
+    "train audit": Stage(
+        config="libertas.train.replay_config:AuditConfig",
+        function="libertas.train.audit:audit",
+        summary="Check a run against its chain of digests, and train one interval again.",
+        usage="RUN [--since STEP] [--until STEP]",
+        positional="run",
+        examples=("libertas train audit run", "libertas train audit run --since 400 --until 600"),
+        render="libertas.train.audit:audit_lines",
+    ),
     "gather plan": Stage(
         config="libertas.gather.config:PlanConfig",
         function="libertas.gather.plan:plan_gathering",
@@ -94,8 +103,33 @@ LOOKS = {
         examples=("libertas decontaminate show overlaps --task gsm8k --most 3",),
         render="libertas.curate.contamination.show:overlaps_view",
     ),
+    "batch": Stage(
+        config="libertas.trace.batch_config:BatchConfig",
+        function="libertas.trace.batch:view_batch",
+        summary="Show the documents that a training step read, or the steps that read a document.",
+        usage="RUN --step S | --document ID",
+        positional="run",
+        examples=(
+            "libertas batch run --step 512",
+            "libertas batch run --step 512 --out step-512.jsonl",
+            "libertas batch run --document 0a1b2c3d",
+        ),
+        render="libertas.trace.batch:batch_table",
+    ),
+    "compare": Stage(
+        config="libertas.evaluate.config:CompareConfig",
+        function="libertas.evaluate.compare:compare",
+        summary="Compare two models on the same items: paired differences, flips, and a gate.",
+        usage="OLD NEW [--gate]",
+        positional="results",
+        examples=(
+            "libertas compare result-old result-new",
+            "libertas compare result-old result-new --gate --margin 0.02",
+        ),
+        render="libertas.evaluate.compare:comparison_tables",
+    ),
 }
-"""Commands below a stage that only look and make no artifact, so that no lab can have them."""
+"""Commands that only look and make no artifact, so that no lab can have them; most belong below a stage."""
 
 
 def command_of(stage: str) -> str:
@@ -222,7 +256,27 @@ STAGES: dict[str, Stage] = {
         summary="Learn a vocabulary and write the corpus as tokens that remember their documents.",
         usage="CORPUS --out DIR",
         positional="corpus",
-        examples=("libertas tokenize mix --vocabulary 4096 --out tokens",),
+        examples=(
+            "libertas tokenize mix --vocabulary 4096 --out tokens",
+            "libertas tokenize mix --vocabulary 32768 --splitting neox --fim --shares.code 0.2 --out tokens",
+            "libertas tokenize mix --tokenizer 20B_tokenizer.json --workers 8 --out tokens",
+        ),
+    ),
+    "export-tokens": Stage(
+        config="libertas.tokenize.config:ExportTokensConfig",
+        function="libertas.tokenize.exchange:export_tokens",
+        summary="Write tokens as .bin and .idx files, which GPT-NeoX and Megatron-LM train on.",
+        usage="TOKENS --out DIR",
+        positional="tokens",
+        examples=("libertas export-tokens tokens --out neox-data",),
+    ),
+    "import-tokens": Stage(
+        config="libertas.tokenize.config:ImportTokensConfig",
+        function="libertas.tokenize.exchange:import_tokens",
+        summary="Make a token store of .bin and .idx files of GPT-NeoX or Megatron-LM.",
+        usage="IDX... --tokenizer FILE --out DIR",
+        positional="files",
+        examples=("libertas import-tokens pile_text_document.idx --tokenizer 20B_tokenizer.json --out tokens",),
     ),
     "index": Stage(
         config="libertas.trace.config:IndexConfig",
@@ -239,6 +293,15 @@ STAGES: dict[str, Stage] = {
         usage="TOKENS --out DIR",
         positional="tokens",
         examples=("libertas train tokens --model neo-1m --steps 900 --out run",),
+    ),
+    "replay": Stage(
+        config="libertas.train.replay_config:ReplayConfig",
+        function="libertas.train.replay:replay",
+        summary="Regenerate the weights after any step of a run, bit for bit.",
+        usage="RUN --step S",
+        positional="run",
+        examples=("libertas replay run --step 300", "libertas replay run --step 300 --out checkpoints/early"),
+        render="libertas.train.replay:replay_lines",
     ),
     "import": Stage(
         config="libertas.exchange.config:ImportConfig",
@@ -264,6 +327,18 @@ STAGES: dict[str, Stage] = {
         positional="run",
         examples=("libertas evaluate run --corpus mix --index index --out result",),
         render="libertas.evaluate.result:tables",
+    ),
+    "lm-eval": Stage(
+        config="libertas.evaluate.config:HarnessConfig",
+        function="libertas.evaluate.harness:run_harness",
+        summary="Run tasks of lm-eval with our model as its backend, which reads each beginning once.",
+        usage="RUN --tasks NAME... --out DIR",
+        positional="run",
+        examples=(
+            "libertas lm-eval run --tasks arc_easy --out harness",
+            "libertas lm-eval run --tasks my_task --include-path tasks --out harness",
+        ),
+        render="libertas.evaluate.harness:harness_table",
     ),
     "generate": Stage(
         config="libertas.serve.config:GenerateConfig",

@@ -94,7 +94,10 @@ def test_a_number_that_no_manifest_could_hold_is_refused(tmp_path: Path) -> None
     assert not (tmp_path / "tokens").exists()
 
 
-WITH_THINGS_FROM_OUTSIDE = {"adopt", "decontaminate", "export", "import", "score-model"}
+WITH_THINGS_FROM_OUTSIDE = {
+    "adopt", "decontaminate", "export", "export-tokens", "import", "import-tokens", "lm-eval", "replay",
+    "score-model",
+}  # fmt: skip
 """Stages that a life which begins with nothing has no use for."""
 
 

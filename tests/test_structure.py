@@ -28,15 +28,19 @@ MAY_IMPORT = {
     "curate": {"document", "corpus", "engine", "permutation", "lineage"},
     "tokenize": {"document", "corpus", "engine", "permutation", "lineage"},
     "model": set(),
-    "exchange": {"lineage", "model"},
-    "train": {"lineage", "tokenize", "model"},
+    "generate": {"model"},
+    "tensor_files": set(),
+    "exchange": {"lineage", "model", "tensor_files"},
+    "train": {"lineage", "tokenize", "model", "tensor_files"},
     "trace": {"document", "corpus", "lineage", "gather", "curate", "tokenize"},
-    "evaluate": {"document", "corpus", "lineage", "tokenize", "model", "train", "trace"},
-    "serve": {"document", "corpus", "lineage", "gather", "curate", "tokenize", "model", "train", "trace", "evaluate"},
+    "evaluate": {"document", "corpus", "lineage", "tokenize", "model", "generate", "train", "trace"},
+    "serve": {"document", "corpus", "lineage", "gather", "curate", "tokenize", "model", "generate", "train", "trace"}
+    | {"evaluate"},
     "stages": set(),
     "lab": {"stages", "lineage"},
     "demo": {"lab", "lineage"},
-    "cli": {"stages", "lab", "demo", "lineage", "corpus", "curate", "model", "serve"},
+    "__main__": {"cli"},
+    "cli": {"stages", "lab", "demo", "lineage", "corpus", "curate", "model", "train", "serve"},
 }
 """Which rooms a room may import, beside itself and the words everyone uses."""
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from libertas.corpus import Corpus, Piece
+from libertas.corpus.columns import table_of
 from libertas.curate.config import CurateConfig
 from libertas.curate.rules.analysis import Analysis
 from libertas.curate.rules.lists import read_domains, read_urls
@@ -138,7 +138,7 @@ def _values(how: _Judge, piece: Piece) -> pa.Table:
             columns[rule.name].append(rule.function(analysis))
         for rule in others[kind]:
             columns[rule.name].append(None)
-    return pa.Table.from_pydict(columns, verdicts_schema(how.rules))
+    return table_of(columns, verdicts_schema(how.rules))
 
 
 def _recalled(how: _Judge, piece: Piece) -> pa.Table:
@@ -158,14 +158,11 @@ def _against(rules: Sequence[Rule], verdicts: pa.Table) -> pa.Table:
     """A row for each rule that speaks against a document; by document, then in the order of the rules."""
     spoken: list[tuple[int, int, dict[str, object]]] = []
     for order, rule in enumerate(rules):
-        values = verdicts[rule.name]
-        outside = pa.array([False] * len(values))
-        if rule.low is not None:
-            outside = pc.or_(outside, pc.less(values, rule.low))
-        if rule.high is not None:
-            outside = pc.or_(outside, pc.greater(values, rule.high))
-        for row in pc.indices_nonzero(pc.fill_null(outside, False)).to_pylist():
-            value = values[row].as_py()
+        values = np.array(verdicts[rule.name].to_pylist(), dtype=float)  # NaN for null, on neither side of a limit
+        low = -np.inf if rule.low is None else rule.low
+        high = np.inf if rule.high is None else rule.high
+        for row in np.flatnonzero((values < low) | (values > high)).tolist():
+            value = float(values[row])
             said = {
                 "number": verdicts["number"][row].as_py(),
                 "document_id": verdicts["document_id"][row].as_py(),
@@ -244,21 +241,16 @@ def _counts(folder: Path, corpora: Sequence[Corpus]) -> dict[str, Any]:
     reasons: Counter[str] = Counter()
     for number, corpus in enumerate(corpora):
         for shard in range(len(corpus.shards)):
-            components = pq.read_table(
-                sidecar_path(folder, VERDICTS, number, shard), columns=["number", "component"], partitioning=None
-            )
-            if not len(components):
-                continue
-            read.update(_tally(components["component"]))
-            against = pq.read_table(
-                sidecar_path(folder, AGAINST, number, shard), columns=["number", "rule", "reason"], partitioning=None
-            )
-            numbers = against["number"].to_numpy()
-            first = against.take(np.flatnonzero(np.diff(numbers, prepend=-1)))
-            place = first["number"].to_numpy() - components["number"][0].as_py()
-            dropped.update(_tally(components["component"].take(place)))
-            rules.update(_tally(first["rule"]))
-            reasons.update(_tally(first["reason"]))
+            numbers, components = _columns(sidecar_path(folder, VERDICTS, number, shard), "number", "component")
+            read.update(components)
+            against = _columns(sidecar_path(folder, AGAINST, number, shard), "number", "rule", "reason")
+            last = -1
+            for document, rule, reason in zip(*against, strict=True):
+                if document != last:
+                    dropped[components[document - numbers[0]]] += 1
+                    rules[rule] += 1
+                    reasons[reason] += 1
+                last = document
     total, out = sum(read.values()), sum(read.values()) - sum(dropped.values())
     assert total == sum(map(len, corpora)), "a document vanished"
     assert sum(dropped.values()) == sum(reasons.values()), "a document was dropped twice, or without a reason"
@@ -272,5 +264,8 @@ def _counts(folder: Path, corpora: Sequence[Corpus]) -> dict[str, Any]:
     }
 
 
-def _tally(column: pa.ChunkedArray) -> dict[str, int]:
-    return {item["values"]: item["counts"] for item in pc.value_counts(column).to_pylist()}
+def _columns(path: Path, *names: str) -> list[list[Any]]:
+    """Columns of a side-car."""
+    with pq.ParquetFile(path) as file:
+        table = file.read(columns=list(names))
+    return [table[name].to_pylist() for name in names]

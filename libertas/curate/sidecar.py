@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from libertas.corpus import SORTED_AT_ONCE, Corpus, Piece
+from libertas.corpus.columns import table_of_rows
 from libertas.engine import map_on_ray, map_ordered
 from libertas.errors import UsageError
 from libertas.lineage.artifact import WRITING, Draft
@@ -169,7 +170,7 @@ def _write(task: _ShardTask, results: Iterator[Tables], bar: Bar | None) -> None
 
 def rows_of(schema: pa.Schema, rows: Sequence[Mapping[str, object]]) -> pa.Table:
     """Rows as a table; none is a table as well."""
-    return pa.Table.from_pylist([dict(row) for row in rows], schema)
+    return table_of_rows(rows, schema)
 
 
 def read_sidecar(folder: Path, table: str, corpus: int, shard: int) -> pa.Table | None:

@@ -11,9 +11,10 @@ from libertas.evaluate.encode import encode_pairs
 from libertas.evaluate.item import Item
 from libertas.evaluate.protocol import Protocol
 from libertas.evaluate.reading import DEFAULT_READINGS, Compared, Reading
-from libertas.evaluate.score import Scored, end_of_text, fit, score
+from libertas.evaluate.score import Scored, fit, score
 from libertas.evaluate.shots import NONE, Shots, examples_for
 from libertas.model.transformer import Model
+from libertas.tokenize.bpe import closing_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _before(protocol: Protocol, item: Item, examples: Sequence[Item]) -> str:
 
 
 def _found(model: Model, tokenizer: Tokenizer, sheet: _Sheet, title: str) -> list[_Found]:
-    end = end_of_text(tokenizer)
+    end = closing_token(tokenizer)
     pairs = encode_pairs(tokenizer, list(sheet.numbers))
     fitted = [fit([end, *pair.tokens], pair.scored, model.config.context) for pair in pairs]
     scored = score(model, [request for request, _ in fitted], title)
@@ -142,12 +143,14 @@ def _found(model: Model, tokenizer: Tokenizer, sheet: _Sheet, title: str) -> lis
 def _ask(sheet: _Sheet, protocol: Protocol, item: Item, examples: Sequence[Item], ways: set[str]) -> _Asked:
     before = _before(protocol, item, examples)
     nothing = replace(item, passage="", question="")
-    texts = protocol.continuations(item)
+    pairs = protocol.asked(item)
+    texts = tuple(text for _, text in pairs)
+    blind = protocol.asked(nothing) if item.ending else [(protocol.prompt(nothing), text) for text in texts]
     return _Asked(
         item=item,
         choices=texts if protocol.continues(item) else tuple(text[1:] for text in texts),
-        given=[sheet.ask(before + protocol.prompt(item), text) for text in texts],
-        blind=[sheet.ask(before + protocol.prompt(nothing), text) for text in protocol.continuations(item)],
+        given=[sheet.ask(before + prompt, text) for prompt, text in pairs],
+        blind=[sheet.ask(before + prompt, text) for prompt, text in blind],
         after_cue=[sheet.ask(protocol.cue, text) for text in texts] if "pmi" in ways else [],
         after_nothing=[sheet.ask("", text) for text in texts] if "pmi-bare" in ways else [],
     )

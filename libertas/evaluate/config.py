@@ -16,8 +16,8 @@ class EvaluateConfig:
     corpus: Path | None = None
     """Mixed corpus whose validation part is scored, written by `libertas mix`."""
     tasks: tuple[str, ...] = ()
-    """Tasks: `mmlu=FILE`, `items=FILE` (our own form), with solved items for examples behind a comma,
-    `mmlu=TEST,DEV`."""
+    """Tasks: `mmlu=FILE`, `hellaswag=FILE` and others, `items=FILE` in our own form, each with solved items for
+    examples behind a comma, as `mmlu=TEST,DEV`; or one that is made, such as `arithmetic`."""
     readings: tuple[str, ...] = ("letters", "text", "bytes")
     """Protocols, each with a normalization if wanted, as `text/bytes`, `harness` or `olmes-text/pmi`."""
     shots: int = 0

@@ -9,10 +9,10 @@ from libertas.document import Document
 from libertas.evaluate import overlap as overlaps
 from libertas.evaluate.compression import DICTIONARY_BYTES, zstd_bytes
 from libertas.evaluate.ngram import NgramModel
-from libertas.evaluate.score import end_of_text
 from libertas.evaluate.summary import DocumentRecord
 from libertas.evaluate.tasks.bits_per_byte import document_log_probabilities
 from libertas.terminal import progress
+from libertas.tokenize.bpe import closing_token
 from libertas.tokenize.store import TokenStore
 from libertas.trace.index import TokenIndex
 from libertas.train.checkpoint import Checkpoint
@@ -22,7 +22,7 @@ def measure_documents(
     model: Checkpoint, store: TokenStore, documents: Sequence[Document], index: TokenIndex | None
 ) -> list[DocumentRecord]:
     """Held-out documents under the model, a 5-gram model of the training tokens and zstd; and where they were seen."""
-    end = end_of_text(model.tokenizer)
+    end = closing_token(model.tokenizer)
     encoded = model.tokenizer.encode_batch_fast([d.text for d in documents], add_special_tokens=False)
     tokens = [np.array(e.ids, dtype=np.int64) for e in encoded]
     scored = document_log_probabilities(model.model, tokens, end)

@@ -7,8 +7,9 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 
 from libertas.errors import UsageError
-from libertas.evaluate.score import Request, end_of_text, fit, score
-from libertas.model.sample import Sampling, sample
+from libertas.evaluate.score import Request, fit, score
+from libertas.generate.sample import Sampling, sample
+from libertas.tokenize.bpe import closing_token
 from libertas.train.checkpoint import Checkpoint
 
 ROWS = 16
@@ -24,7 +25,7 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]  # lm-eval has no types
         """Wrap a checkpoint's model and tokenizer."""
         super().__init__()
         self.checkpoint, self.model = checkpoint, checkpoint.model
-        self.end = end_of_text(checkpoint.tokenizer)
+        self.end = closing_token(checkpoint.tokenizer)
 
     @property
     def eot_token_id(self) -> int:

@@ -60,7 +60,8 @@ class Protocol:
         """All that stands before the answer; the passage alone where the choices are hidden and simply continue it."""
         if self.continues(item):
             return item.passage
-        passage = f"{item.passage}\n" if item.passage else ""
+        blank = f"_{item.ending}" if item.ending else ""
+        passage = f"{item.passage}{blank}\n" if item.passage or blank else ""
         options = "".join(
             self.option.replace("{letter}", LETTERS[i]).replace("{choice}", self._shown(choice))
             for i, choice in enumerate(item.choices)
@@ -78,13 +79,21 @@ class Protocol:
             return item.choices
         return tuple(f" {choice if self.verbatim else choice.strip()}" for choice in item.choices)
 
+    def asked(self, item: Item) -> list[tuple[str, str]]:
+        """Prompt and continuation of each choice; where the item has an ending, that follows passage and choice."""
+        if item.ending and self.continues(item):
+            return [(item.passage + choice, item.ending) for choice in item.choices]
+        prompt = self.prompt(item)
+        return [(prompt, text) for text in self.continuations(item)]
+
     def _shown(self, choice: str) -> str:
         return choice if self.verbatim else " ".join(choice.split())
 
     def example(self, item: Item) -> str:
         """An item with its answer, as it stands before the one that is asked."""
-        answer = self.continuations(item)[item.gold] if item.choices else f" {item.answer.strip()}"
-        return f"{self.prompt(item)}{answer}{self.between}"
+        if not item.choices:
+            return f"{self.prompt(item)} {item.answer.strip()}{self.between}"
+        return "".join((*self.asked(item)[item.gold], self.between))
 
     def heading(self, item: Item) -> str:
         """The description, about the item's subject."""

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from libertas.evaluate.trie import ROW_TOKENS, Beginning, Row, Text, divided, laid_out
 from libertas.model.branches import Branches, Trunk, can_branch, grown, read_branches
 from libertas.model.transformer import Model
 from libertas.terminal import progress
-from libertas.tokenize.bpe import END_OF_TEXT
 
 BATCH_TOKENS = 4096
 """Tokens in a forward pass, padding included."""
@@ -40,13 +38,6 @@ class Scored:
     def total(self) -> float:
         """Log-probability of all scored tokens together."""
         return float(self.log_probabilities.sum())
-
-
-def end_of_text(tokenizer: Tokenizer) -> int:
-    """Id of the token that stands before every prompt and document; `load_tokenizer` made sure of it."""
-    number = tokenizer.token_to_id(END_OF_TEXT)
-    assert number is not None, f"the tokenizer has no {END_OF_TEXT}"
-    return number
 
 
 def fit(tokens: Sequence[int], scored: int, context: int) -> tuple[Request, bool]:

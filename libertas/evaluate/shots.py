@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from libertas.errors import UsageError
 from libertas.evaluate.item import Item
@@ -45,15 +45,9 @@ def examples_for(item: Item, pool: Sequence[Item], shots: Shots) -> list[Item]:
 
 def reordered(item: Item, seed: int) -> Item:
     """The item with its choices in an order that seed and id decide; the right answer moves with them."""
+    if not item.choices:
+        return item
     order = list(range(len(item.choices)))
     random.Random(f"{seed} {item.id}").shuffle(order)
-    return Item(
-        id=item.id,
-        question=item.question,
-        choices=tuple(item.choices[i] for i in order),
-        gold=order.index(item.gold),
-        answer=item.answer,
-        passage=item.passage,
-        group=item.group,
-        meta={**item.meta, "order": order},
-    )
+    choices = tuple(item.choices[i] for i in order)
+    return replace(item, choices=choices, gold=order.index(item.gold), meta={**item.meta, "order": order})

@@ -11,14 +11,46 @@ from libertas.evaluate.item import Item
 from libertas.evaluate.reading import Reading, reading_named
 from libertas.spelling import nearest
 
+_TASKS = "libertas.evaluate.tasks"
+
 FROM_FILES: dict[str, str] = {
-    "items": "libertas.evaluate.tasks.lines:read_items",
-    "mmlu": "libertas.evaluate.tasks.lines:read_mmlu",
+    "arc": f"{_TASKS}.commonsense:read_arc",
+    "blimp": f"{_TASKS}.pairs:read_blimp",
+    "crows-pairs": f"{_TASKS}.pairs:read_crows_pairs",
+    "gsm8k": f"{_TASKS}.written:read_gsm8k",
+    "hellaswag": f"{_TASKS}.commonsense:read_hellaswag",
+    "humaneval": f"{_TASKS}.written:read_humaneval",
+    "implicature": f"{_TASKS}.implicature:read_implicature",
+    "items": f"{_TASKS}.lines:read_item_lines",
+    "lambada": f"{_TASKS}.written:read_lambada",
+    "lm-eval": f"{_TASKS}.samples:read_samples",
+    "math": f"{_TASKS}.written:read_math",
+    "math-verify": f"{_TASKS}.written:read_math_verify",
+    "mmlu": f"{_TASKS}.lines:read_mmlu",
+    "piqa": f"{_TASKS}.commonsense:read_piqa",
+    "proofnet": f"{_TASKS}.written:read_proofnet",
+    "truthfulqa": f"{_TASKS}.commonsense:read_truthfulqa",
+    "winogrande": f"{_TASKS}.commonsense:read_winogrande",
 }
 """Tasks that are read from files: name -> `module:function` from a path to items."""
 
-GENERATED: dict[str, str] = {}
+GENERATED: dict[str, str] = {
+    "arithmetic": f"{_TASKS}.arithmetic:arithmetic",
+    "bias-pairs": f"{_TASKS}.stories:bias_pairs",
+    "copying": f"{_TASKS}.stories:copying",
+    "implied-answers": f"{_TASKS}.implicature:implied_answers",
+    "last-words": f"{_TASKS}.stories:last_words",
+    "planted-facts": f"{_TASKS}.planted:planted_facts",
+    "two-facts": f"{_TASKS}.stories:two_facts",
+    "word-problems": f"{_TASKS}.arithmetic:word_problems",
+}
 """Tasks that are made: name -> `module:function` from a seed to items."""
+
+
+WHOLE_TEXTS = frozenset(
+    {"bias-pairs", "blimp", "crows-pairs", "hellaswag", "implicature", "implied-answers", "lm-eval", "winogrande"}
+)
+"""Tasks whose choices are sentences, or what continues one: nobody is asked a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +103,18 @@ def load_task(spec: str, seed: int) -> Task:
 
 
 def readings_of(config: EvaluateConfig, task: Task) -> list[Reading]:
-    """The readings that a task is scored under."""
-    return [reading_named(name) for name in config.readings]
+    """The readings that a task is scored under; letters are no way to ask where whole texts are compared.
+
+    Raises:
+        UsageError: none of them is left, or the task's answers have to be written.
+    """
+    if any(not item.choices for item in task.items):
+        raise UsageError(
+            f"the answers of {task.name} are written, not chosen, which `libertas evaluate` does not do; "
+            "let the model write with `libertas generate` or `libertas lm-eval`"
+        )
+    readings = [reading_named(name) for name in config.readings]
+    fitting = [reading for reading in readings if task.name not in WHOLE_TEXTS or not reading.protocol.option]
+    if not fitting:
+        raise UsageError(f"readings is {', '.join(config.readings)}, but {task.name} compares texts; add 'text'")
+    return fitting

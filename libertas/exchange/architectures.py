@@ -7,6 +7,7 @@ from typing import Any
 from libertas.exchange.layout import JOINED, PER_HEAD, SAME, TRANSPOSED
 from libertas.model.config import ModelConfig
 from libertas.model.sizes import SIZES
+from libertas.model.t5 import T5Config
 
 Names = tuple[tuple[str, ...], str]
 """Their names of one of our modules, `{n}` for the number of the layer, and the layout of its tensors."""
@@ -20,7 +21,7 @@ class Architecture:
     """As `config.json` has it under `architectures`."""
     model_type: str
     like: ModelConfig
-    """A model of this class; what `settings` does not name is the same in all of them."""
+    """A model of this class, or its blocks; what `settings` does not name is the same in all of them."""
     settings: Mapping[str, tuple[str, Any]]
     """Their key -> our field, and the value that their code takes where the key is absent."""
     only: Mapping[str, Any] = field(default_factory=dict)
@@ -30,7 +31,9 @@ class Architecture:
     tensors: Mapping[str, Names]
     """Our module -> their names."""
     buffers: tuple[str, ...] = ()
-    """Ends of the names of tensors that hold no weights."""
+    """Ends of the names of tensors that hold no weights, or none that are used."""
+    copies: tuple[str, ...] = ()
+    """Names of tensors that may repeat the input embedding."""
 
 
 _GPT2_BLOCK: dict[str, Names] = {
@@ -241,5 +244,56 @@ LLAMA = Architecture(
     buffers=(".rotary_emb.inv_freq",),
 )
 
-ARCHITECTURES = {a.name: a for a in (GPT2, GPT_BIGCODE, GPT_NEO, GPT_J, GPT_NEOX, BLOOM, LLAMA)}
+
+def _t5_attention(ours: str, theirs: str) -> dict[str, Names]:
+    parts = (("query", "q"), ("key", "k"), ("value", "v"), ("out", "o"))
+    return {f"{ours}.{mine}": ((f"{theirs}.{its}",), SAME) for mine, its in parts}
+
+
+def _t5_blocks(stack: str, feed_forward: int) -> dict[str, Names]:
+    """Of the encoder or the decoder, whose `feed_forward`th sub-layer is the feed-forward part."""
+    ours, theirs = f"{stack}.{{n}}", f"{stack}.block.{{n}}.layer"
+    dense = f"{theirs}.{feed_forward}.DenseReluDense"
+    return {
+        f"{stack}_positions": ((f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias",), SAME),
+        f"{ours}.norm_self": ((f"{theirs}.0.layer_norm",), SAME),
+        **_t5_attention(f"{ours}.self_attention", f"{theirs}.0.SelfAttention"),
+        f"{ours}.norm_feed_forward": ((f"{theirs}.{feed_forward}.layer_norm",), SAME),
+        f"{ours}.feed_forward.up": ((f"{dense}.wi_0", f"{dense}.wi_1"), JOINED),
+        f"{ours}.feed_forward.down": ((f"{dense}.wo",), SAME),
+        f"{stack}_norm": ((f"{stack}.final_layer_norm",), SAME),
+    }
+
+
+T5_11 = Architecture(
+    name="T5ForConditionalGeneration",
+    model_type="t5",
+    like=T5Config(vocabulary=32_128, width=768, layers=12, heads=12, head_width=64, hidden=2048).feed_forward(),
+    settings={
+        "vocab_size": ("vocabulary", 32_128),
+        "d_model": ("width", 512),
+        "num_layers": ("layers", 6),
+        "num_heads": ("heads", 8),
+        "d_kv": ("head_width", 64),
+        "d_ff": ("hidden", 2048),
+        "relative_attention_num_buckets": ("buckets", 32),
+        "relative_attention_max_distance": ("farthest", 128),
+        "layer_norm_epsilon": ("norm_epsilon", 1e-6),
+    },
+    only={"feed_forward_proj": "gated-gelu", "is_encoder_decoder": True, "is_decoder": False},
+    prefix="",
+    tensors={
+        "embedding": (("shared",), SAME),
+        **_t5_blocks("encoder", 1),
+        **_t5_blocks("decoder", 2),
+        "decoder.{n}.norm_cross": (("decoder.block.{n}.layer.1.layer_norm",), SAME),
+        **_t5_attention("decoder.{n}.cross_attention", "decoder.block.{n}.layer.1.EncDecAttention"),
+        "logits": (("lm_head",), SAME),
+    },
+    # The first release has one, which its own code does not use.
+    buffers=(".EncDecAttention.relative_attention_bias.weight",),
+    copies=("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"),
+)
+
+ARCHITECTURES = {a.name: a for a in (GPT2, GPT_BIGCODE, GPT_NEO, GPT_J, GPT_NEOX, BLOOM, LLAMA, T5_11)}
 """By the name that `config.json` has for them."""

@@ -6,28 +6,41 @@ from typing import Any
 
 import orjson
 from tokenizers import Tokenizer
-from torch import Tensor, uint8
+from torch import Tensor, equal, isfinite, uint8
 
 from libertas.errors import UsageError
-from libertas.exchange.architectures import GPT_NEOX, Architecture
+from libertas.exchange.architectures import GPT_NEOX, T5_11, Architecture
 from libertas.exchange.config import ExportConfig, ImportConfig
 from libertas.exchange.layout import to_ours, to_theirs
-from libertas.exchange.names import TensorMatch, matches, spelled, their_shape
+from libertas.exchange.names import OUTPUTS, TensorMatch, matches, spelled, their_shape
 from libertas.exchange.neox import NeoxParts, file_name, write_parts
 from libertas.exchange.settings import architecture_of, read_settings, write_settings
-from libertas.exchange.store import DTYPES, INDEX, SINGLE, TensorFact, TensorFiles, sharded, write_tensors
 from libertas.lineage.artifact import Draft, write_durably, write_json
 from libertas.lineage.fingerprint import digest
 from libertas.lineage.manifest import named, read_manifest
 from libertas.lineage.walk import find_ancestor
-from libertas.model.config import ModelConfig
+from libertas.model.config import T5_MARK, ModelConfig
 from libertas.model.sizes import named_size
+from libertas.model.t5 import T5Config
+from libertas.tensor_files import (
+    DTYPES,
+    INDEX,
+    SINGLE,
+    TensorFact,
+    TensorFiles,
+    sharded,
+    tensor_file_index,
+    tensor_file_name,
+    write_tensors,
+)
 from libertas.terminal import say
 
 CONFIG, SHAPE, TOKENIZER, SPECIAL = "config.json", "model.json", "tokenizer.json", "special.json"
-SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 """Token ids that `config.json` names; they go along, since a text ends where they say."""
 LARGEST_ID = 1 << 40
+EMBEDDING, LOGITS, OUTPUT = "embedding.weight", "logits.weight", "lm_head.weight"
+"""The embeddings in our checkpoints, and the second one in most of theirs."""
 
 
 def import_model(config: ImportConfig) -> Path:
@@ -38,9 +51,10 @@ def import_model(config: ImportConfig) -> Path:
             missing, too many, of another shape, or holds NaN. Nothing is ever drawn anew.
     """
     record, architecture, shape = _described(config)
-    opened = NeoxParts(config.folder, shape) if config.like else TensorFiles(config.folder)
+    opened = NeoxParts(config.folder, named_size(config.like)) if config.like else TensorFiles(config.folder)
     said = [] if config.like else [config.folder / CONFIG]
     sources = [*said, *opened.files]
+    _require_special_ids(record, shape, config.folder / CONFIG)
     tokenizer = config.folder / TOKENIZER
     if tokenizer.exists():
         _require_fitting(tokenizer, shape)
@@ -50,13 +64,18 @@ def import_model(config: ImportConfig) -> Path:
         return config.out
     with opened as files, draft.build() as folder:
         wanted = matches(architecture, shape)
+        if architecture is T5_11 and LOGITS in wanted and record["tie_word_embeddings"] and OUTPUT not in files.names():
+            # Version 5 of `transformers` writes a T5 1.1 that it made itself so: tied, though not scaled.
+            wanted[LOGITS] = wanted[EMBEDDING]
         facts = _facts_of_ours(files, wanted, architecture, shape)
         hashes: dict[str, str] = {}
 
         def ours(name: str) -> Tensor:
             match = wanted[name]
             present = set(files.names())
-            parts = [files.read(spelled(t, present, architecture, str(config.folder))) for t in match.theirs]
+            parts = [
+                _finite(files, spelled(theirs, present, architecture, str(config.folder))) for theirs in match.theirs
+            ]
             tensor = to_ours(match.layout, parts, shape).contiguous()
             hashes[name] = digest(tensor.view(uint8).numpy().tobytes())
             return tensor
@@ -82,7 +101,19 @@ def import_model(config: ImportConfig) -> Path:
     return config.out
 
 
-def _described(config: ImportConfig) -> tuple[dict[str, Any], Architecture, ModelConfig]:
+def _place(files: TensorFiles | NeoxParts) -> str:
+    """What errors call the files: one by its name, several by that of their folder."""
+    return str(files.files[0] if len(files.files) == 1 else files.folder)
+
+
+def _finite(files: TensorFiles | NeoxParts, name: str) -> Tensor:
+    tensor = files.read(name)
+    if not bool(isfinite(tensor).all()):
+        raise UsageError(f"{_place(files)}: tensor {name} holds NaN or infinity; expected numbers; it is of no use")
+    return tensor
+
+
+def _described(config: ImportConfig) -> tuple[dict[str, Any], Architecture, ModelConfig | T5Config]:
     """What the folder says of itself, or the named size that it is said to be."""
     if not config.like:
         if (config.folder / file_name(0, 0)).exists():
@@ -96,10 +127,13 @@ def _described(config: ImportConfig) -> tuple[dict[str, Any], Architecture, Mode
 
 
 def _facts_of_ours(
-    files: TensorFiles | NeoxParts, wanted: Mapping[str, TensorMatch], architecture: Architecture, shape: ModelConfig
+    files: TensorFiles | NeoxParts,
+    wanted: Mapping[str, TensorMatch],
+    architecture: Architecture,
+    shape: ModelConfig | T5Config,
 ) -> dict[str, TensorFact]:
     """What our tensors will be, once theirs are all there, of the right shape, and no others are."""
-    place, present, used = str(files.folder), set(files.names()), set[str]()
+    place, present, used = _place(files), set(files.names()), set[str]()
     facts = {}
     for name, match in wanted.items():
         kinds = set()
@@ -117,21 +151,34 @@ def _facts_of_ours(
                 f"{place}: {', '.join(match.theirs)} are of {', '.join(sorted(kinds))}; expected one dtype"
             )
         facts[name] = TensorFact(kinds.pop(), match.shape)
+    copies = {*architecture.copies, *([f"{name}.weight" for name in OUTPUTS] if shape.tied else ())}
     for name in sorted(present - used):
-        tied = shape.tied and name in ("lm_head.weight", "embed_out.weight")
-        if not tied and not name.endswith(architecture.buffers or ("\0",)):
+        if name in copies:
+            original = spelled(wanted[EMBEDDING].theirs[0], present, architecture, place)
+            if not equal(files.read(name), files.read(original)):
+                raise UsageError(f"{place}: tensor {name} differs from {original}; expected a copy by {CONFIG}")
+        elif not name.endswith(architecture.buffers or ("\0",)):
             raise UsageError(f"{place}: tensor {name} belongs to no part of {architecture.name}; expected none but its")
     return facts
 
 
-def _require_fitting(tokenizer: Path, shape: ModelConfig) -> None:
+def _require_special_ids(record: Mapping[str, Any], shape: ModelConfig | T5Config, place: Path) -> None:
+    """Refuse ids that no token has; -1 is what some published files have for none."""
+    for key in SPECIAL_IDS:
+        found: Any = record.get(key)
+        for number in found if isinstance(found, list) else [found]:
+            if number is not None and not (type(number) is int and -1 <= number < shape.vocabulary):
+                raise UsageError(f"{place}: {key} is {number!r}; expected a token id below {shape.vocabulary:,}")
+
+
+def _require_fitting(tokenizer: Path, shape: ModelConfig | T5Config) -> None:
     try:
-        size = Tokenizer.from_file(str(tokenizer)).get_vocab_size()
+        size = max(Tokenizer.from_file(str(tokenizer)).get_vocab().values(), default=-1) + 1
     except Exception as error:  # the library raises nothing more special
         raise UsageError(f"{tokenizer} is no tokenizer ({error}); copy it again, or remove it") from error
     if size > shape.vocabulary:
         raise UsageError(
-            f"{tokenizer} has {size:,} tokens, of which the model knows {shape.vocabulary:,}; "
+            f"{tokenizer} has token ids below {size:,}, of which the model knows {shape.vocabulary:,}; "
             "expected no more; take the tokenizer that the model was trained with"
         )
 
@@ -155,7 +202,8 @@ def export_model(config: ExportConfig) -> Path:
         UsageError: it is no checkpoint, or no published class computes what this model computes.
     """
     source = _checkpoint(config.checkpoint)
-    shape = ModelConfig.from_json(_read_json(source / SHAPE, "a checkpoint's shape"))
+    described = _read_json(source / SHAPE, "a checkpoint's shape")
+    shape = T5Config.from_json(described) if T5_MARK in described else ModelConfig.from_json(described)
     architecture = architecture_of(shape)
     tokenizer = _tokenizer_of(source)
     inputs = {
@@ -180,17 +228,15 @@ def export_model(config: ExportConfig) -> Path:
 
         draft.counts = {"parameters": sum(f.numbers for f in facts.values()), "architecture": architecture.name}
         if config.to == "neox":
-            if architecture is not GPT_NEOX:
+            if architecture is not GPT_NEOX or isinstance(shape, T5Config):
                 raise UsageError(f"{source} is a {architecture.name}; expected GPT-NeoX's blocks for --to neox")
             write_parts({name: theirs_of(name) for name in facts}, shape, folder, config.parts)
             return config.out
         groups = list(sharded(facts, config.shard_bytes))
         for number, group in enumerate(groups, start=1):
-            write_tensors(folder / _file_name(number, len(groups)), group, theirs_of)
+            write_tensors(folder / tensor_file_name("model", number, len(groups)), group, theirs_of)
         if len(groups) > 1:
-            places = {t: _file_name(n, len(groups)) for n, g in enumerate(groups, start=1) for t in g}
-            total = sum(f.bytes for f in facts.values())
-            write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": places})
+            write_json(folder / INDEX, tensor_file_index("model", groups))
         special = _special_of(source, tokenizer)
         kinds = sorted({f.dtype for f in facts.values()})
         dtype = str(DTYPES[kinds[0]]).removeprefix("torch.")
@@ -200,10 +246,6 @@ def export_model(config: ExportConfig) -> Path:
             write_durably(folder / TOKENIZER, tokenizer.read_bytes())
             write_json(folder / "tokenizer_config.json", _tokenizer_settings(tokenizer, special, shape))
     return config.out
-
-
-def _file_name(number: int, of: int) -> str:
-    return SINGLE if of == 1 else f"model-{number:05}-of-{of:05}.safetensors"
 
 
 def _checkpoint(path: Path) -> Path:
@@ -236,13 +278,13 @@ def _special_of(checkpoint: Path, tokenizer: Path | None) -> dict[str, int]:
     return {} if end is None else {"bos_token_id": end, "eos_token_id": end}
 
 
-def _tokenizer_settings(tokenizer: Path, special: Mapping[str, Any], shape: ModelConfig) -> dict[str, Any]:
+def _tokenizer_settings(tokenizer: Path, special: Mapping[str, Any], shape: ModelConfig | T5Config) -> dict[str, Any]:
     """What `AutoTokenizer` needs to open the tokenizer without knowing who made it."""
     known = Tokenizer.from_file(str(tokenizer))
     named_ids = {k.removesuffix("_id"): known.id_to_token(v) for k, v in special.items() if isinstance(v, int)}
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": shape.context,
+        **({"model_max_length": shape.context} if isinstance(shape, ModelConfig) else {}),
         "clean_up_tokenization_spaces": False,
         **{k: v for k, v in named_ids.items() if v is not None},
     }

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from libertas.model.config import ModelConfig
+from libertas.model.t5 import T5Config
 
 SAME, TRANSPOSED, JOINED, PER_HEAD = "same", "transposed", "joined", "per head"
 """The layouts: as ours; input x output (GPT-2's Conv1D); pieces to be put one below the other; one block of rows per
 head with its query, key and value (GPT-NeoX, BLOOM)."""
 
 
-def to_ours(layout: str, parts: Sequence[Tensor], config: ModelConfig) -> Tensor:
+def to_ours(layout: str, parts: Sequence[Tensor], config: ModelConfig | T5Config) -> Tensor:
     """Our tensor from theirs."""
     if layout == JOINED:
         return torch.cat(list(parts), dim=0)
@@ -27,7 +28,7 @@ def to_ours(layout: str, parts: Sequence[Tensor], config: ModelConfig) -> Tensor
     return tensor
 
 
-def to_theirs(layout: str, tensor: Tensor, config: ModelConfig, pieces: int) -> list[Tensor]:
+def to_theirs(layout: str, tensor: Tensor, config: ModelConfig | T5Config, pieces: int) -> list[Tensor]:
     """The inverse of `to_ours`; `pieces` is how many theirs are."""
     if layout == JOINED:
         inner, each = config.heads * config.key_width, config.groups * config.key_width

@@ -1,5 +1,6 @@
 """Which of their tensors make each of ours."""
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,7 @@ from libertas.errors import UsageError
 from libertas.exchange.architectures import Architecture
 from libertas.exchange.layout import JOINED, TRANSPOSED
 from libertas.model.config import ModelConfig
+from libertas.model.t5 import T5, T5Config
 from libertas.model.transformer import Model
 
 OUTPUTS = ("lm_head", "embed_out")
@@ -23,18 +25,17 @@ class TensorMatch:
     layout: str
 
 
-def matches(architecture: Architecture, config: ModelConfig) -> dict[str, TensorMatch]:
+def matches(architecture: Architecture, config: ModelConfig | T5Config) -> dict[str, TensorMatch]:
     """Our tensor -> their names, for every tensor of the model; nothing is allocated."""
     with torch.device("meta"):
-        shapes = {name: tuple(t.shape) for name, t in Model(config, seed=None).state_dict().items()}
+        model = T5(config) if isinstance(config, T5Config) else Model(config, seed=None)
+        shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
     found = {}
     for name, shape in shapes.items():
         module, _, kind = name.rpartition(".")
-        parts = module.split(".")
-        number = parts[1] if parts[0] == "blocks" else ""
-        pattern = module.replace(f"blocks.{number}.", "blocks.{n}.", 1) if number else module
-        theirs, layout = architecture.tensors[pattern]
-        names = tuple(_full(architecture, part.format(n=number), kind) for part in theirs)
+        layer = re.search(r"\.(\d+)\.", module)
+        theirs, layout = architecture.tensors[re.sub(r"\.\d+\.", ".{n}.", module, count=1)]
+        names = tuple(_full(architecture, part.format(n=layer[1] if layer else ""), kind) for part in theirs)
         found[name] = TensorMatch(shape, names, layout)
     return found
 
@@ -43,7 +44,7 @@ def _full(architecture: Architecture, module: str, kind: str) -> str:
     return f"{'' if module in OUTPUTS else architecture.prefix}{module}.{kind}"
 
 
-def their_shape(match: TensorMatch, number: int, config: ModelConfig) -> tuple[int, ...]:
+def their_shape(match: TensorMatch, number: int, config: ModelConfig | T5Config) -> tuple[int, ...]:
     """What the shape of one of their tensors must be."""
     if match.layout == TRANSPOSED and len(match.shape) == 2:
         return match.shape[::-1]

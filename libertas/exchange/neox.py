@@ -23,9 +23,9 @@ from torch import Tensor
 from libertas.errors import UsageError
 from libertas.exchange.architectures import GPT_NEOX
 from libertas.exchange.names import matches, their_shape
-from libertas.exchange.store import DTYPE_NAMES, TensorFact
 from libertas.model.config import ModelConfig
 from libertas.model.cost import parameters
+from libertas.tensor_files import DTYPE_NAMES, TensorFact
 
 COLUMN, ROW, ROW_BIAS, COPY = "column", "row", "row bias", "copy"
 """How a tensor is cut: along its first dimension, along its second, into equal summands, not at all."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from libertas.gather.declared import Page, bare, plain, texts_of
+from libertas.gather.declared import Page, bare, places_of, plain, texts_of
 
 AUTHOR_META = (
     "citation_author", "dc.creator", "dcterms.creator", "dc:creator", "sailthru.author", "parsely-author", "byl",
@@ -62,7 +62,7 @@ def authors(page: Page, site: str) -> tuple[list[str], bool]:
     for texts in (_people(page.about.get("author") or page.about.get("creator"), page), page.all(*AUTHOR_META)):
         if names := _names(texts, site_names):
             return names, False
-    if any(word in page.source for word in BYLINE_WORDS):
+    if places_of(page.source, BYLINE_WORDS, 1):
         for place, selector in enumerate(BYLINES):
             for text in page.visible(selector):
                 if names := _names([text], {""}):

@@ -1,9 +1,9 @@
 """Crawl one site into a WARC file: what came over the wire, request and response, byte for byte.
 
-Polite by default: robots.txt (RFC 9309) is asked first and recorded, requests are spaced, the crawl stays on the host,
-nothing is fetched twice. Pages are taken breadth first in the order of their links, so a crawl of the same pages
-visits them in the same order. A crawl that was killed goes on where its archive ends: recorded responses are replayed,
-and the time it had taken counts.
+Polite by default: robots.txt (RFC 9309) is asked first and recorded, then ai.txt, requests are spaced, the crawl stays
+on the host, nothing is fetched twice. Pages are taken breadth first in the order of their links, so a crawl of the same
+pages visits them in the same order. A crawl that was killed goes on where its archive ends: recorded responses are
+replayed, and the time it had taken counts.
 """
 
 import re
@@ -42,6 +42,8 @@ LONGEST_WAIT = 120.0
 """Seconds: a server that asks for a longer pause is left alone."""
 ROBOTS_REDIRECTS = 5
 """RFC 9309, 2.3.1.2: follow at least five redirects of robots.txt."""
+OF_THE_SITE = ("/robots.txt", "/ai.txt")
+"""What is asked for before any page, and not again where a link leads to it."""
 MOST_QUEUED = 100_000
 """Addresses that wait at most; a site that makes up addresses without end stops here."""
 
@@ -164,7 +166,7 @@ def _visit(state: _Crawl) -> str:
         if state.counts["bytes"] >= config.megabytes * 1e6:
             return f"reached the limit of {config.megabytes:g} MB"
         url = queue.popleft()
-        if not _allowed(state, url):
+        if not _allowed(state, url) or (state.attempts[url] and urlsplit(url).path in OF_THE_SITE):
             continue
         # What is recorded takes no time: a crawl that goes on sees all of it again, however late it is.
         if not state.recorded.get(url) and state.seconds_left < _wait(state, url):
@@ -234,11 +236,19 @@ def _allowed(state: _Crawl, url: str) -> bool:
     origin = f"{parts.scheme}://{parts.netloc}"
     if origin not in state.robots:
         state.robots[origin] = _robots(state, origin)
+        _ask_ai_txt(state, f"{origin}/ai.txt")
     if state.robots[origin].can_fetch(url, _product(state.config.user_agent)):
         return True
     state.counts["skip robots"] += 1
     state.first_failure = state.first_failure or f"{origin}/robots.txt does not allow {url}"
     return False
+
+
+def _ask_ai_txt(state: _Crawl, url: str) -> None:
+    """Record what a site says against the use of its texts, before its pages, so that they can carry it."""
+    in_time = state.recorded.get(url) or state.seconds_left >= _wait(state, url)
+    if in_time and state.robots[url.removesuffix("/ai.txt")].can_fetch(url, _product(state.config.user_agent)):
+        _fetch_patiently(state, url)
 
 
 def _product(user_agent: str) -> str:

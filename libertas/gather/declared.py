@@ -173,6 +173,23 @@ def declared(tree: HTMLTree, source: str, url: str = "") -> Page:
     return found
 
 
+def places_of(source: str, words: tuple[str, ...], most: int) -> list[int]:
+    """The first places of words of two letters or more: those of the first word, then those of the next."""
+    found: list[int] = (word_places if kernel.native is None else kernel.native.word_places)(source, words, most)
+    return found
+
+
+def word_places(source: str, words: tuple[str, ...], most: int) -> list[int]:
+    """The first places of words, those of the first word first; without the kernel."""
+    places: list[int] = []
+    for word in words:
+        place = source.find(word)
+        while place >= 0 and len(places) < most:
+            places.append(place)
+            place = source.find(word, place + 1)
+    return places
+
+
 def tags_of(source: str, most: int, longest: int) -> Iterator[tuple[int, int, int, int]]:
     """Tags of interest past comments and programs; without the kernel.
 

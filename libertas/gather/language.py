@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from libertas.errors import UsageError
 from libertas.gather.iso639 import TWO_LETTERS
-from libertas.gather.ngrams import BITS, grams, letters, main_script
+from libertas.gather.ngrams import BITS, script_of_counts, seen
 from libertas.gather.script import COMMON
 from libertas.gather.weights import stored_weights
 
@@ -83,13 +83,12 @@ class _Model:
 
 def identify(text: str) -> Identified:
     """Language, script and confidence of a text, by its first 2,000 characters."""
-    codes, kinds = letters(text[:CHARACTERS])
-    script = main_script(kinds)
+    rows_G, letters, counts = seen(text[:CHARACTERS])
+    script = script_of_counts(counts)
     model = _model()
-    if len(codes) <= FEWEST_LETTERS or script not in model.by_script:
+    if letters <= FEWEST_LETTERS or script not in model.by_script:
         return Identified(UNSURE, script, 0.0)
     labels, weights_CD, bias_C, prior_C = model.by_script[script]
-    rows_G = grams(codes)
     mean_D = np.ones(len(rows_G), np.float32) @ model.vectors_GD.take(rows_G, 0) / np.float32(len(rows_G))
     logits_C = weights_CD @ mean_D + bias_C
     logits_C /= model.softening[0] + model.softening[1] / math.sqrt(len(rows_G))
@@ -193,7 +192,7 @@ def _fasttext(path: Path) -> Any:
 def _by_fasttext(text: str, path: Path) -> Identified:
     """The label that a fastText model gives the first 2,000 characters, in BCP-47."""
     beginning = text[:CHARACTERS]
-    script = main_script(letters(beginning)[1])
+    script = script_of_counts(seen(beginning)[2])
     labels, probabilities = _fasttext(path).predict(" ".join(beginning.split()), k=1)
     if not labels:
         return Identified(UNSURE, script, 0.0)

@@ -1,10 +1,8 @@
 """Under which license a page says it stands, as an SPDX identifier where there is one."""
 
 import re
-from collections.abc import Iterator
-from itertools import islice
 
-from libertas.gather.declared import Page, attributes_of
+from libertas.gather.declared import Page, attributes_of, places_of
 
 PORTED = frozenset(
     {
@@ -90,7 +88,7 @@ def _links(source: str) -> tuple[list[str], list[str]]:
     named: list[str] = []
     linked: list[str] = []
     last = -1
-    for place in islice(_places(source), MOST_LICENSES):
+    for place in places_of(source, LICENSE_WORDS, MOST_LICENSES):
         start = source.rfind("<", max(0, place - TAG_BEFORE), place)
         if start == last or not source.startswith(("<a ", "<A ", "<a\n"), start):
             continue
@@ -104,15 +102,6 @@ def _links(source: str) -> tuple[list[str], list[str]]:
         elif CC_ADDRESS.search(address):
             linked.append(address)
     return named, linked
-
-
-def _places(source: str) -> Iterator[int]:
-    """Where one of the words stands; `find` takes a fifth of a pattern's time."""
-    for word in LICENSE_WORDS:
-        place = source.find(word)
-        while place >= 0:
-            yield place
-            place = source.find(word, place + 1)
 
 
 def spdx(text: str) -> str:

@@ -6,6 +6,7 @@ Shapes: `characters` code points, `grams` n-grams of all orders together.
 import numpy as np
 from numpy.typing import NDArray
 
+import libertas.kernel as kernel
 from libertas.gather.script import COMMON, LAST_LETTER, SCRIPT_OF, SCRIPTS, WORDS_FROM
 
 ORDERS = (1, 2, 4)
@@ -15,6 +16,7 @@ BITS = 16
 SHIFT = np.uint32(32 - BITS)
 MULTIPLIER = np.uint32(0x9E3779B1)
 """2^32 over the golden ratio, made prime (Knuth, The Art of Computer Programming 3, 6.4): spreads hashes evenly."""
+KINDS = SCRIPT_OF.tobytes()
 HAN, KANA, HANGUL = (SCRIPTS.index(code) for code in ("Hani", "Jpan", "Kore"))
 
 
@@ -49,17 +51,31 @@ def grams(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return out
 
 
+def seen(text: str) -> tuple[NDArray[np.uint32], int, list[int]]:
+    """Rows of the n-grams of a text, how many letters it has (with one for whatever separates words), and how many of
+    them are in each of `SCRIPTS`."""
+    if kernel.native is None:
+        codes, kinds = letters(text)
+        return grams(codes), len(codes), np.bincount(kinds, minlength=len(SCRIPTS)).tolist()
+    rows, size, counts = kernel.native.seen_grams(text.lower(), KINDS, len(SCRIPTS))
+    return np.frombuffer(rows, np.uint32), size, counts
+
+
 def main_script(kinds: NDArray[np.uint8]) -> str:
+    """ISO 15924 code of the script that most letters belong to; `Zyyy` where there are none."""
+    return script_of_counts(np.bincount(kinds, minlength=len(SCRIPTS)).tolist())
+
+
+def script_of_counts(counts: list[int]) -> str:
     """ISO 15924 code of the script that most letters belong to; `Zyyy` where there are none.
 
     A text of Han characters is Japanese writing if one letter in twenty is kana, Korean if one in five is Hangul.
     """
-    counts = np.bincount(kinds, minlength=len(SCRIPTS))
-    counts[:WORDS_FROM] = 0
+    counts = [0] * WORDS_FROM + counts[WORDS_FROM:]
     if counts[HAN]:
         if counts[KANA] * 20 > counts[HAN]:
             counts[KANA] += counts[HAN]
         elif counts[HANGUL] * 5 > counts[HAN]:
             counts[HANGUL] += counts[HAN]
-    best = int(counts.argmax())
+    best = counts.index(max(counts))
     return SCRIPTS[best] if counts[best] else COMMON

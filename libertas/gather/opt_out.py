@@ -3,8 +3,7 @@
 Nothing is left out because of it here; it is written down, so that whoever uses the corpus can decide. Each signal is a
 string: where it was said and for whom, then what was said, such as `meta robots: noai` or `X-Robots-Tag googlebot:
 noindex`. Forms: robots meta and X-Robots-Tag as Google documents them, with the `noai` and `noimageai` of DeviantArt;
-TDM Reservation Protocol, W3C Community Group final report 2024; ai.txt as Spawning proposed it, in the grammar of
-robots.txt (RFC 9309).
+TDM Reservation Protocol, W3C Community Group final report 2024; `ai_txt.py` reads what a site says for all its pages.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +32,6 @@ ROBOTS = AI_ROBOTS | {
 }
 """Names of meta elements that speak to robots."""
 TDM, TDM_POLICY = "tdm-reservation", "tdm-policy"
-MOST_LINES = 10_000
 MOST_SIGNALS = 100
 
 
@@ -63,29 +61,6 @@ def opt_outs_of_headers(headers: Iterable[tuple[str, str]], url: str) -> list[st
                 policy = policy or value.strip()
     if reserved:
         found += _tdm("HTTP", policy, url)
-    return sorted(set(found))[:MOST_SIGNALS]
-
-
-def opt_outs_of_ai_txt(body: str, *, file: str = "ai.txt") -> list[str]:
-    """Signals in an ai.txt, or in a robots.txt with `file="robots.txt"`.
-
-    Of an ai.txt every rule that disallows something counts; of a robots.txt only those for robots that collect text for
-    language models, because the others speak of crawling, which is over.
-    """
-    found: list[str] = []
-    agents: list[str] = []
-    in_rules = False
-    for line in body.splitlines()[:MOST_LINES]:
-        key, colon, value = line.partition("#")[0].partition(":")
-        key, value = key.strip().lower().lstrip("\ufeff"), value.strip()
-        if colon and key == "user-agent":
-            agents = [value] if in_rules else [*agents, value]
-            in_rules = False
-        elif colon and key in ("disallow", "allow"):
-            in_rules = True
-            if key == "disallow" and value:
-                heard = [a for a in agents or ["*"] if file == "ai.txt" or a.lower() in AI_ROBOTS]
-                found += [f"{file} {agent}: disallow {value}" for agent in heard]
     return sorted(set(found))[:MOST_SIGNALS]
 
 

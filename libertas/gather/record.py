@@ -8,6 +8,7 @@ from libertas.document import Document, Drop, WarcRef, document_id
 from libertas.engine import CRASHED
 from libertas.errors import LibertasError
 from libertas.gather import warc
+from libertas.gather.ai_txt import is_ai_txt
 from libertas.gather.extract import extract
 from libertas.gather.extracted import PLAIN_TEXT, Extracted, ReadMode
 from libertas.gather.language import language_meta
@@ -43,6 +44,9 @@ DAMAGE = frozenset(
 )
 """Reasons of drops that say: the archive holds less than was meant to be in it."""
 AGAIN = "same record again"
+AI_TXT = "ai.txt"
+"""What a site says of all its pages; they carry it in `meta.opt_out`."""
+AI_TXT_UNREAD = "ai.txt without room to remember it"
 VALUE_CHARACTERS = 200
 """Of an exception's words, so many stand in a drop."""
 
@@ -159,4 +163,6 @@ def _refusal(record: warc.Record) -> Drop | None:
         return Drop("warc", "HTTP status", str(record.status))
     if record.truncated in LOST_ON_THE_WAY:
         return Drop("warc", CUT_OFF, record.truncated)
+    if is_ai_txt(record.uri):
+        return Drop("warc", AI_TXT, record.uri)
     return None

@@ -21,12 +21,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from libertas.corpus import ShardWriter, read_shard, save_array, shard_name, write_index
+from libertas.corpus.columns import table_of_rows
 from libertas.corpus.drops import DROPS, DROPS_AT_ONCE, DROPS_SCHEMA
 from libertas.document import Document, Drop
 from libertas.engine import Failed, Limits, Pool
 from libertas.gather import warc
+from libertas.gather.ai_txt import AiTxts
 from libertas.gather.inputs import records_in
-from libertas.gather.record import Dropped, Recipe, document_of, dropped, dropped_again
+from libertas.gather.record import AI_TXT, AI_TXT_UNREAD, Dropped, Recipe, document_of, dropped, dropped_again
 from libertas.lineage.artifact import WRITING, write_json
 from libertas.lineage.fingerprint import file_digest
 
@@ -140,34 +142,44 @@ def gather_archive(task: ArchiveTask, pool: Reader, tell: Tell) -> Note:
     """
     task.notes.mkdir(parents=True, exist_ok=True)
     note = Note(fingerprint=task.fingerprint, archive=task.archive)
-    read = 0
+    read, sites = 0, AiTxts()
     with _writing(task, note) as write:
         source = record_batches(records_in(task.archive, task.prefix))
         for batch, results in pool.map(source, AHEAD, _payload_bytes, WAITING_BYTES):
-            kept = [_failed(r) if isinstance(r, Failed) else r for r in results]
+            kept = [_joined(item, r, sites) for item, r in zip(batch, results, strict=True)]
             read += len(batch)
             for result in kept:
                 write(result)
             tell(batch, kept)
     assert read == note.records, "a record vanished"
+    if sites.late:
+        note = _rewritten(task, note, lambda _, document: sites.marked(document))
+    write_json(task.note, vars(note))
     return note
 
 
 def without_repeats(task: ArchiveTask, note: Note, repeats: NDArray[np.uint32]) -> Note:
     """Make a shard anew without some of its documents, which become drops; `repeats` are their places in it."""
     again = set(repeats.tolist())
+    fresh = _rewritten(task, note, lambda place, found: dropped_again(found) if place in again else found)
+    write_json(task.note, vars(fresh))
+    return fresh
+
+
+def _rewritten(task: ArchiveTask, note: Note, change: Callable[[int, Document], Result]) -> Note:
+    """Make a shard anew, with each document as `change` has it, who is told its place."""
     fresh = Note(fingerprint=note.fingerprint, archive=note.archive, dropped=note.dropped.copy())
     before = pq.read_table(task.drops)
     with _writing(task, fresh, before) as write:
         for place, document in enumerate(read_shard(task.shard)):
-            write(dropped_again(document) if place in again else document)
+            write(change(place, document))
     assert fresh.records == note.records, "a record vanished"
     return fresh
 
 
 @contextmanager
 def _writing(task: ArchiveTask, note: Note, before: pa.Table | None = None) -> Iterator[Callable[[Result], None]]:
-    """Write what a task makes, count it in its note, and put everything in its place when it is whole."""
+    """Write what a task makes, count it in its note, and put everything but the note in its place when it is whole."""
     writer = ShardWriter(_unfinished(task.shard), task.number)
     rows: list[dict[str, Any]] = []
     try:
@@ -183,11 +195,11 @@ def _writing(task: ArchiveTask, note: Note, before: pa.Table | None = None) -> I
                 note.dropped[result.drop.reason] += 1
                 rows.append(result.row())
                 if len(rows) >= DROPS_AT_ONCE:
-                    drops.write_table(pa.Table.from_pylist(rows, DROPS_SCHEMA))
+                    drops.write_table(table_of_rows(rows, DROPS_SCHEMA))
                     rows.clear()
 
             yield write
-            drops.write_table(pa.Table.from_pylist(rows, DROPS_SCHEMA))
+            drops.write_table(table_of_rows(rows, DROPS_SCHEMA))
         writer.close()
     except BaseException:
         writer.abandon()
@@ -199,7 +211,6 @@ def _writing(task: ArchiveTask, note: Note, before: pa.Table | None = None) -> I
     for path in (task.shard, task.rows, task.drops):
         _settle(path)
     note.hashes = _hashes(task)
-    write_json(task.note, vars(note))
 
 
 def _unfinished(path: Path) -> Path:
@@ -217,10 +228,16 @@ def _hashes(task: ArchiveTask) -> dict[str, str]:
     return {path.name: file_digest(path) for path in (task.shard, task.rows, task.drops)}
 
 
-def _failed(failed: Failed[warc.Record | warc.Lost]) -> Dropped:
-    record = failed.item
-    assert isinstance(record, warc.Record), "nothing is computed on lost bytes"
-    return dropped(record, Drop("extract", failed.reason, len(record.body)))
+def _joined(item: warc.Record | warc.Lost, result: Result | Failed[Any], sites: AiTxts) -> Result:
+    """What became of a record, with what its site says of all its pages as far as that is known."""
+    if isinstance(result, Document):
+        return sites.marked(result)
+    if isinstance(result, Failed):
+        assert isinstance(item, warc.Record), "nothing is computed on lost bytes"
+        return dropped(item, Drop("extract", result.reason, len(item.body)))
+    if result.drop.reason == AI_TXT and isinstance(item, warc.Record) and not sites.hear(item.uri, item.body):
+        return dropped(item, Drop("warc", AI_TXT_UNREAD, item.uri))
+    return result
 
 
 def record_batches(items: Iterable[warc.Record | warc.Lost]) -> Iterator[Batch]:

@@ -1,9 +1,11 @@
 """The native kernel: hot loops in C, where a compiler was there when libertas was installed.
 
-Reading pages is in blocks.c, features.c and source.c, the words of texts and their signatures in words.c.
+Reading pages is in blocks.c, features.c, grams.c and source.c, the words of texts and their signatures in words.c,
+texts into tokens in tokens.c, a model's next token in decode.c.
 
-Each of its functions does exactly what the Python function beside its call does, and is a matter of speed only: that
-function is the reference, it takes over where `native` is None, and tests compare the two.
+Each of its functions does what the Python function beside its call does, and is a matter of speed only: that function
+is the reference, it takes over where `native` is None, and tests compare the two. They agree exactly, but for
+decode.c, which rounds as torch does not.
 """
 
 from hashlib import sha256

@@ -154,9 +154,14 @@ PyObject *near_hints(PyObject *self, PyObject *source);
 PyObject *may_have_marks(PyObject *self, PyObject *text);
 PyObject *is_normal(PyObject *self, PyObject *text);
 PyObject *tags_of(PyObject *self, PyObject *args);
+PyObject *word_places(PyObject *self, PyObject *args);
+PyObject *seen_grams(PyObject *self, PyObject *args);
 PyObject *fill_features(PyObject *self, PyObject *args);
 PyObject *word_hashes(PyObject *self, PyObject *args);
 PyObject *shingles(PyObject *self, PyObject *args);
 PyObject *fill_signatures(PyObject *self, PyObject *args);
+PyObject *decode_step(PyObject *self, PyObject *args);
+PyObject *token_tables(PyObject *self, PyObject *args);
+PyObject *encode_texts(PyObject *self, PyObject *args);
 
 #endif

@@ -156,8 +156,11 @@ done:
 /* Letters of the name of a tag that declares something, which begins here; 0 for other names. */
 static Size declaring_tag(Slice s) {
     static const char *const names[10] = {"html", "base", "meta", "link", "time", "script", "style", "h1", "h2", "h3"};
+    unsigned char first = s.at < s.end ? lower(*s.at) : 0;
+    if (!memchr("hbmlts", first, 6)) /* most tags are none of these */
+        return 0;
     for (int i = 0; i < 10; i++)
-        if (starts_in_any_case(s, names[i])) {
+        if ((unsigned char)names[i][0] == first && starts_in_any_case(s, names[i])) {
             s.at += strlen(names[i]);
             return s.at < s.end && (*s.at == '>' || *s.at == '/' || space(s)) ? (Size)strlen(names[i]) : 0;
         }
@@ -178,6 +181,62 @@ static Bytes end_of_tag(Slice s, Size most) {
             quote = *s.at;
     }
     return NULL;
+}
+
+/* Whether a word may begin here, by its first letter, its second and its last; compilers make many such comparisons at
+   once of a loop that asks. */
+static unsigned char may_begin(Bytes p, Bytes word, Size size) {
+    return (p[0] == word[0]) & (p[1] == word[1]) & (p[size - 1] == word[size - 1]);
+}
+
+/* declared.word_places */
+PyObject *word_places(PyObject *self, PyObject *args) {
+    PyObject *source, *words, *owner, *result = PyList_New(0);
+    Size most;
+    Slice s;
+    (void)self;
+    if (!result || !PyArg_ParseTuple(args, "UO!n", &source, &PyTuple_Type, &words, &most) ||
+        !utf8(source, "surrogatepass", &owner, &s)) {
+        Py_XDECREF(result);
+        return NULL;
+    }
+    Size count = PyTuple_Size(words);
+    for (Size number = 0; result && number < count; number++) {
+        Size size, counted = 0;
+        const char *letters = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(words, number), &size);
+        if (!letters || size < 2) {
+            if (letters)
+                PyErr_SetString(PyExc_ValueError, "a word has fewer than two letters");
+            Py_CLEAR(result);
+            break;
+        }
+        Bytes word = (Bytes)letters, last = s.at, at = s.at;
+        while (PyList_Size(result) < most && length((Slice){at, s.end}) >= size) {
+            if (s.end - at >= CHUNK + size) {
+                unsigned char any = 0;
+                for (Size i = 0; i < CHUNK; i++)
+                    any |= may_begin(at + i, word, size);
+                if (!any) {
+                    at += CHUNK;
+                    continue;
+                }
+            }
+            Bytes stop = s.end - at >= CHUNK + size ? at + CHUNK : s.end - size + 1;
+            for (; at < stop && PyList_Size(result) < most; at++) {
+                if (!may_begin(at, word, size) || memcmp(at, word, (size_t)size))
+                    continue;
+                counted += characters_of((Slice){last, at});
+                last = at;
+                if (!append(result, PyLong_FromSsize_t(counted))) {
+                    Py_CLEAR(result);
+                    goto done;
+                }
+            }
+        }
+    }
+done:
+    Py_XDECREF(owner);
+    return result;
 }
 
 /* declared.tags_of */

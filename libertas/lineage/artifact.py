@@ -226,12 +226,12 @@ class Draft:
             peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
         write_durably(self.partial / MANIFEST, manifest.to_bytes())
-        _sync(self.partial)
+        sync_path(self.partial)
         if self.out.is_dir() and not any(self.out.iterdir()):
             self.out.rmdir()
         os.rename(self.partial, self.out)
         (self.out / DRAFT).unlink()
-        _sync(self.out.parent)
+        sync_path(self.out.parent)
 
 
 def _home(out: Path) -> Path:
@@ -265,11 +265,11 @@ def _describe(role: str, path: Path, out: Path) -> Input:
 def _list_files(folder: Path) -> Iterator[File]:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         if path.parent != folder or path.name not in (DRAFT, MANIFEST):
-            _sync(path)
+            sync_path(path)
             yield File(path=path.relative_to(folder).as_posix(), bytes=path.stat().st_size, hash=file_digest(path))
 
 
-def _sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
     """Make a file's bytes, or the renames inside a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

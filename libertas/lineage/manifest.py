@@ -30,6 +30,7 @@ PACKAGES = (
     "pyarrow",
     "pydivsufsort",
     "resiliparse",
+    "safetensors",
     "scikit-learn",
     "tokenizers",
     "torch",

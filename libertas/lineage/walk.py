@@ -151,7 +151,7 @@ SHOWN = {
     "index": ("tokens",),
     "run": ("parameters", "steps", "final_loss"),
     "checkpoint": ("step", "parameters"),
-    "export": ("parameters",),
+    "export": ("parameters", "train_tokens", "validation_tokens"),
     "result": ("items", "held_out_bytes"),
     "generation": ("tokens", "step"),
     "trace": ("spans", "places", "verified"),

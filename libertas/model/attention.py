@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from libertas.model.attend import attend
 from libertas.model.config import ModelConfig
+from libertas.model.linear import Linear
 from libertas.model.linear_attention import Sums, attend_linearly
 from libertas.model.norm import RmsNorm
 from libertas.model.positions import Turns, slopes, turned
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 
 
 class KeyValues:
-    """Keys and values of one layer for the tokens seen so far. A local layer keeps no more than its window needs."""
+    """Keys and values of one layer for the tokens seen so far. A local layer keeps no more than its window.
+
+    What belongs to position p is in slot p modulo the slots.
+    """
 
     def __init__(self, config: ModelConfig, window: int | None) -> None:
         """Empty; `window` is the layer's."""
-        self.context, self.window = config.context, window
+        self.slots = min(window or config.context, config.context)
         self.length = 0
         """Tokens seen."""
         self.sums: Sums | None = None
@@ -35,23 +39,29 @@ class KeyValues:
 
     def extend(self, k_BGTK: Tensor, v_BGTK: Tensor) -> tuple[Tensor, Tensor]:
         """Append, and return all that the new queries may see."""
-        start, self.length = self.length, self.length + k_BGTK.shape[2]
-        if self.window is not None and self.window < self.context:
-            return self._slide(k_BGTK, v_BGTK)
+        B, G, T, K = k_BGTK.shape
+        start, self.length = self.length, self.length + T
         if self._keys is None or self._values is None:
-            B, G, _, K = k_BGTK.shape
-            self._keys, self._values = (k_BGTK.new_empty(B, G, self.context, K) for _ in "kv")
-        self._keys[:, :, start : self.length] = k_BGTK
-        self._values[:, :, start : self.length] = v_BGTK
-        return self._keys[:, :, : self.length], self._values[:, :, : self.length]
+            self._keys, self._values = (k_BGTK.new_empty(B, G, self.slots, K) for _ in "kv")
+        return self._seen(self._keys, k_BGTK, start), self._seen(self._values, v_BGTK, start)
 
-    def _slide(self, k_BGTK: Tensor, v_BGTK: Tensor) -> tuple[Tensor, Tensor]:
-        if self._keys is not None and self._values is not None:
-            k_BGTK, v_BGTK = torch.cat([self._keys, k_BGTK], dim=2), torch.cat([self._values, v_BGTK], dim=2)
-        kept = (self.window or self.context) - 1  # the next query is itself the last of its window
-        first = max(k_BGTK.shape[2] - kept, 0)
-        self._keys, self._values = k_BGTK[:, :, first:].clone(), v_BGTK[:, :, first:].clone()
-        return k_BGTK, v_BGTK
+    def kept(self) -> tuple[Tensor, Tensor]:
+        """Keys and values of all slots, (B, G, slots, K), once there are tokens."""
+        assert self._keys is not None, "an empty cache"
+        assert self._values is not None, "an empty cache"
+        return self._keys, self._values
+
+    def _seen(self, kept: Tensor, new: Tensor, start: int) -> Tensor:
+        slots, end = self.slots, start + new.shape[2]
+        if end <= slots:
+            kept[:, :, start:end] = new
+            return kept[:, :, :end]
+        first = max(start - slots + 1, 0)  # the next query is itself the last of its window
+        earlier = torch.arange(first, start, device=new.device) % slots
+        seen = torch.cat([kept[:, :, earlier], new], dim=2)
+        last = torch.arange(max(start, end - slots), end, device=new.device)
+        kept[:, :, last % slots] = new[:, :, last - start]
+        return seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +91,8 @@ class Attention(nn.Module):
         self.window, self.linear = config.window_of(layer), config.kind_of(layer) == "linear"
         heads, groups, key_width = config.heads, config.groups, config.key_width
         self.widths = (heads * key_width, groups * key_width, groups * key_width)
-        self.qkv = nn.Linear(config.width, sum(self.widths), bias=config.qkv_bias)
-        self.out = nn.Linear(heads * key_width, config.width, bias=config.out_bias)
+        self.qkv = Linear(config.width, sum(self.widths), bias=config.qkv_bias)
+        self.out = Linear(heads * key_width, config.width, bias=config.out_bias)
         self.norms = (
             nn.ModuleList(RmsNorm(key_width, config.norm_epsilon) for _ in "qk") if config.query_key_norm else None
         )

@@ -1,5 +1,6 @@
 """The shape of a model: a frozen value. Needs no torch. Sizes that have names are in `sizes.py`."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -12,11 +13,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "norm": ("layer", "rms"),
     "residual": ("sequential", "parallel", "parallel, one norm"),
     "activation": ("gelu", "gelu_tanh", "relu2", "silu"),
-    "initialization": ("neo", "gpt2", "neox"),
+    "initialization": ("neo", "gpt2", "neox", "mup"),
 }
 """What the fields of `ModelConfig` that name something may say."""
 SIZES_OF_A_MODEL = ("vocabulary", "width", "layers", "heads", "context")
 """Fields without which there is no model."""
+T5_MARK = "farthest"
+"""The field that tells an encoder-decoder's shape (`t5.py`) from those of this file."""
 ATTENTION_KINDS = ("global", "local", "linear")
 
 
@@ -45,8 +48,8 @@ class ModelConfig:
     window: int = 256
     """Positions a local layer sees, the current one included (GPT-Neo: 256)."""
     attention_scale: float | None = 1.0
-    """Factor on the products of queries and keys; None: 1 / sqrt(head width). GPT-Neo has none: it folds the division
-    into how queries are drawn."""
+    """Factor on the products of queries and keys; None: 1 / sqrt(head width), or sqrt(base_head_width) / head width
+    with one. GPT-Neo has none: it folds the division into how queries are drawn."""
     sinks: bool = False
     """Whether each head has a learned logit in its softmax that stands for no token, so that it may attend to nothing
     (OpenAI 2025, gpt-oss)."""
@@ -83,6 +86,9 @@ class ModelConfig:
     """Feed-forward parts in a layer, of which each token is read by a few (Shazeer et al. 2017); 0 for one of all."""
     experts_per_token: int = 2
     """How many experts read a token."""
+    expert_capacity: float = 0.0
+    """In training, most tokens that an expert reads, in shares of what it would read if all were used alike (GShard,
+    Lepikhin et al. 2020: 1.25 or 2); the others pass it by. 0 for no limit, as always outside training."""
     qkv_bias: bool = False
     """Whether queries, keys and values have biases."""
     out_bias: bool = True
@@ -95,11 +101,17 @@ class ModelConfig:
     """Whether the output embedding is the input embedding."""
     initialization: str = "neo"
     """How fresh weights are drawn: `neo` (Mesh TensorFlow's fan-in, with the attention scale folded in), `gpt2` (0.02,
-    divided by sqrt(2 layers) on the way back into the residual stream), `neox` (small_init and wang_init)."""
+    divided by sqrt(2 layers) on the way back into the residual stream), `neox` (small_init and wang_init), `mup` (as
+    `neo` at the base width, and so at others that learning rates found there hold; Yang et al. 2022)."""
+    base_width: int = 256
+    """Width at which `mup` changes nothing."""
+    base_head_width: int | None = None
+    """Head width at which queries and keys are multiplied as usual, where models get wider heads and not more of them;
+    `mup` wants a factor that falls as 1 / head width and not as its root. None: that of this model."""
 
     def __post_init__(self) -> None:
         """Refuse shapes that do not fit together."""
-        for name in (*SIZES_OF_A_MODEL, "window", "axial_columns", "key_width", "hidden_width"):
+        for name in (*SIZES_OF_A_MODEL, "window", "axial_columns", "key_width", "hidden_width", "base_width"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; expected 1 or more")
         if self.head_width is None and self.width % self.heads:
@@ -109,6 +121,11 @@ class ModelConfig:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} is {getattr(self, name)!r}; {nearest(getattr(self, name), known)}")
+        if self.base_head_width is not None and (self.base_head_width < 1 or self.attention_scale is not None):
+            raise UsageError(
+                f"base_head_width is {self.base_head_width} with an attention_scale of {self.attention_scale}; "
+                "expected 1 or more, and no attention_scale"
+            )
         if set(self.attention) - set(ATTENTION_KINDS) or not self.attention:
             raise UsageError(f"attention is {self.attention}; expected a pattern of {', '.join(ATTENTION_KINDS)}")
         if "linear" in self.attention and self.positions == "alibi":
@@ -118,10 +135,12 @@ class ModelConfig:
                 f"experts is {self.experts} with {self.experts_per_token} per token; expected at least as many, and "
                 "feed_forward_bias = false"
             )
-        if self.positions == "rotary" and (self.rotary_width < 2 or self.rotary_width % 2):
+        if not 0 <= self.expert_capacity < float("inf"):
+            raise UsageError(f"expert_capacity is {self.expert_capacity}; expected 0 for no limit, or such as 1.25")
+        if self.positions == "rotary" and (self.rotary_width not in range(2, self.key_width + 1, 2)):
             raise UsageError(
                 f"rotary_share is {self.rotary_share}, which turns {self.rotary_width} of {self.key_width} numbers of "
-                "a head; expected an even number of 2 or more"
+                "a head; expected an even number of 2 or more, and no more than there are"
             )
 
     @property
@@ -147,6 +166,8 @@ class ModelConfig:
     @property
     def scale(self) -> float:
         """Factor on the products of queries and keys."""
+        if self.attention_scale is None and self.base_head_width is not None:
+            return math.sqrt(self.base_head_width) / self.key_width
         return self.key_width**-0.5 if self.attention_scale is None else self.attention_scale
 
     def kind_of(self, layer: int) -> str:
@@ -168,6 +189,8 @@ class ModelConfig:
         Raises:
             UsageError: a key is unknown, or a needed one is missing.
         """
+        if T5_MARK in record:
+            raise UsageError("the model is an encoder-decoder (T5); expected one that continues texts")
         known = {f.name for f in fields(ModelConfig)}
         for key in record:
             if key not in known:

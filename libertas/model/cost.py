@@ -4,6 +4,16 @@ import time
 
 from libertas.model.config import ModelConfig
 
+FLOP_FORMULAS = {
+    "query, key, value": "2 L D (H + 2 G) K",
+    "scores and mixing": "4 L H K x mean keys met",
+    "attention output": "2 L H K D",
+    "feed-forward": "2 L D F x matrices x experts of a token",
+    "router": "2 L D E",
+    "logits": "2 D V",
+}
+"""Of `forward_flops_per_token`: L layers, D width, H heads, G key heads, K head width, F hidden, E experts, V words."""
+
 
 def forward_flops_per_token(config: ModelConfig, length: int) -> dict[str, float]:
     """Floating-point operations of one token's forward pass by operation, averaged over a sequence of `length`.
@@ -69,17 +79,24 @@ def training_flops_per_token(config: ModelConfig, length: int) -> float:
     return 3 * sum(forward_flops_per_token(config, length).values())
 
 
-def measured_peak(seconds: float = 0.4, size: int = 1024) -> float:
-    """Operations per second that this process reaches in a square fp32 matrix multiplication: the best of several.
+def measured_peak(seconds: float = 0.4, size: int = 1024, device: str = "cpu", precision: str = "fp32") -> float:
+    """Operations per second that this process reaches in a square matrix multiplication: the best of several.
 
-    The model-FLOPs utilization that training prints is relative to this, not to a data sheet.
+    The model-FLOPs utilization that training prints is relative to this, not to a data sheet. On a CPU both libraries
+    that torch multiplies with are tried.
     """
     import torch
 
-    a, b = torch.ones(size, size), torch.ones(size, size)
+    from libertas.model.linear import product
+
+    size = size if device == "cpu" else 8 * size
+    a, b = (torch.ones(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else None) for _ in "ab")
     best, deadline = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < deadline:
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
+        for multiply in (torch.matmul, product):
+            start = time.perf_counter()
+            multiply(a, b)
+            if device != "cpu":
+                torch.cuda.synchronize()
+            best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from libertas.model.config import ModelConfig
+from libertas.model.linear import Linear
 
 
 def _squared_relu(x: Tensor) -> Tensor:
@@ -31,8 +32,8 @@ class FeedForward(nn.Module):
         super().__init__()
         self.gated, self.activation = config.gated, ACTIVATIONS[config.activation]
         width, hidden, bias = config.width, config.hidden_width, config.feed_forward_bias
-        self.up = nn.Linear(width, (1 + config.gated) * hidden, bias=bias)
-        self.down = nn.Linear(hidden, width, bias=bias)
+        self.up = Linear(width, (1 + config.gated) * hidden, bias=bias)
+        self.down = Linear(hidden, width, bias=bias)
 
     def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Apply to every position alone."""

@@ -6,6 +6,8 @@ use 0.02 and positions 0.01, the values of GPT-2's and GPT-Neo's code.
 `gpt2`: 0.02 everywhere, 0.02 / sqrt(2 L) for what is added to the residual stream (Radford et al. 2019, section 2.3).
 `neox`: sqrt(2 / (5 D)) everywhere (small_init, Nguyen and Salazar 2019), 2 / (L sqrt(D)) for what is added to the
 stream (wang_init, Wang and Komatsuzaki 2021); both as in GPT-NeoX.
+`mup`: `neo`, whose matrices already have the fan-in variance of Yang et al. 2022, table 8; logits are multiplied by
+base width / width, which here is where the weights of the last norm start (see `mup.py`).
 """
 
 from typing import TYPE_CHECKING
@@ -46,7 +48,7 @@ def initialize(model: "Model", config: ModelConfig, seed: int) -> None:
         normal(block.attention.out.weight, inner["attention out"])
         part = block.feed_forward
         if isinstance(part, Experts):
-            normal(part.router.weight, inner["in"])
+            normal(part.router.weight, inner["router"])
             normal(part.up, inner["in"])
             normal(part.down, inner["feed-forward out"])
         else:
@@ -54,15 +56,19 @@ def initialize(model: "Model", config: ModelConfig, seed: int) -> None:
             normal(part.down.weight, inner["feed-forward out"])
     if model.logits is not None:
         normal(model.logits.weight, outer)
+    if config.initialization == "mup":
+        nn.init.constant_(model.get_parameter("norm.weight"), config.base_width / config.width)
 
 
 def _deviations(config: ModelConfig) -> tuple[dict[str, float], float]:
     """Standard deviations of the matrices inside the blocks, by where they lead, and of the embeddings."""
     width = config.width
-    if config.initialization == "neo":
+    if config.initialization in ("neo", "mup"):
+        folded = config.initialization == "neo" or config.attention_scale is not None
         return {
-            "queries": (width * config.key_width) ** -0.5,
+            "queries": (width * config.key_width) ** -0.5 if folded else width**-0.5,
             "in": width**-0.5,
+            "router": width**-0.5 if config.initialization == "neo" else config.base_width**0.5 / width,
             "attention out": (config.heads * config.key_width) ** -0.5,
             "feed-forward out": config.hidden_width**-0.5,
         }, EMBEDDING_DEVIATION
@@ -70,4 +76,4 @@ def _deviations(config: ModelConfig) -> tuple[dict[str, float], float]:
         every, out = EMBEDDING_DEVIATION, EMBEDDING_DEVIATION / (2 * config.layers) ** 0.5
     else:
         every, out = (2 / (5 * width)) ** 0.5, 2 / (config.layers * width**0.5)
-    return {"queries": every, "in": every, "attention out": out, "feed-forward out": out}, every
+    return {"queries": every, "in": every, "router": every, "attention out": out, "feed-forward out": out}, every

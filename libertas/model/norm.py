@@ -1,4 +1,4 @@
-"""Norms: LayerNorm as torch has it, and RMS norm."""
+"""Norms: LayerNorm and RMS norm; weights in float32 are cast to the precision of what they multiply."""
 
 import torch
 from jaxtyping import Float
@@ -24,11 +24,20 @@ class RmsNorm(nn.Module):
         if x.dtype == torch.float32:
             return nn.functional.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
         inverse = torch.rsqrt(x.float().square().mean(-1, keepdim=True) + self.epsilon)
-        return self.weight * (x.float() * inverse).to(x.dtype)
+        return self.weight.to(x.dtype) * (x.float() * inverse).to(x.dtype)
+
+
+class LayerNorm(nn.LayerNorm):
+    """As torch has it; means and variances are float32 whatever the input is."""
+
+    def forward(self, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
+        """Normalize the last dimension."""
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+        return nn.functional.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
 
 
 def norm_of(config: ModelConfig) -> nn.Module:
     """A fresh norm of the model's width."""
     if config.norm == "rms":
         return RmsNorm(config.width, config.norm_epsilon)
-    return nn.LayerNorm(config.width, eps=config.norm_epsilon)
+    return LayerNorm(config.width, eps=config.norm_epsilon)

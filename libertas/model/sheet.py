@@ -8,7 +8,13 @@ from rich.table import Table
 
 from libertas.errors import UsageError
 from libertas.model.config import ModelConfig
-from libertas.model.cost import cache_bytes_per_token, forward_flops_per_token, parameters, training_flops_per_token
+from libertas.model.cost import (
+    FLOP_FORMULAS,
+    cache_bytes_per_token,
+    forward_flops_per_token,
+    parameters,
+    training_flops_per_token,
+)
 from libertas.model.sizes import named_size, of_depth
 
 PRECISIONS = {"fp32": 4, "bf16": 2}
@@ -18,6 +24,10 @@ STATE_BYTES = {"fp32": 4 + 4 + 8, "bf16": 4 + 2 + 4 + 8}
 ACTIVATIONS_PER_LAYER = 34
 """Numbers of 2 bytes, in model widths, that a layer keeps for the backward pass of a token, without attention scores
 (Korthikanti et al. 2022, equation 2: 34 s b h bytes in mixed precision)."""
+
+
+NOTATION = "L layers, D width, H heads, G heads of keys, K head width, F hidden, V words, E experts"
+"""Of `FLOP_FORMULAS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +83,15 @@ def sheet(found: tuple[SheetConfig, ModelConfig]) -> Iterable[Any]:
     rows = {name: f"{value:,}" for name, value in counts.items() if value}
     yield _table("parameters", {**rows, "in all": f"{total:,}", "without embeddings": f"{total - outside:,}"})
     costs = forward_flops_per_token(shape, shape.context)
-    rows = {name: _si(value) for name, value in costs.items()}
-    rows["forward"] = _si(sum(costs.values()))
-    rows["training"] = f"{_si(training_flops_per_token(shape, shape.context))}, 3 x forward"
-    rows["beside"] = f"{_si(6 * total)}, 6 x parameters (Kaplan et al. 2020)"
-    yield _table(f"operations per token, over {shape.context:,} tokens; 2 m n for m x n weights", rows)
+    table = _table(f"operations per token, over {shape.context:,} tokens; 2 m n for m x n weights", {}, "forward")
+    table.caption, table.caption_justify = NOTATION, "left"
+    for heading in ("training, 3 x", "formula"):
+        table.add_column(heading)
+    for name, value in costs.items():
+        table.add_row(name, _si(value), _si(3 * value), FLOP_FORMULAS[name])
+    table.add_row("in all", _si(sum(costs.values())), _si(training_flops_per_token(shape, shape.context)))
+    table.add_row("beside", _si(2 * total), _si(6 * total), "2 and 6 x parameters (Kaplan et al. 2020)")
+    yield table
     memory = training_bytes(shape, config.batch, config.precision)
     rows = {name: _gib(value) for name, value in memory.items()}
     rows["in all"] = _gib(sum(memory.values()))
@@ -115,10 +129,11 @@ def _plain(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else str("1 / sqrt(head width)" if value is None else value)
 
 
-def _table(title: str, rows: Mapping[str, str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+def _table(title: str, rows: Mapping[str, str], heading: str = "") -> Table:
+    style: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": None, "pad_edge": False}
+    table = Table(title=title, show_header=bool(heading), **style)
     table.add_column(min_width=30)
-    table.add_column(justify="left")
+    table.add_column(heading)
     for name, value in rows.items():
         table.add_row(name, value)
     table.add_section()

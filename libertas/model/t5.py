@@ -9,7 +9,8 @@ Shapes: B batch, T queries, S keys, H heads, K head width, D width.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +54,34 @@ class T5Config:
             raise UsageError(f"buckets is {self.buckets}; expected a multiple of 4, such as 32")
         if self.farthest <= self.buckets // 2:
             raise UsageError(f"farthest is {self.farthest}; expected more than half of the {self.buckets} buckets")
+
+    @property
+    def key_width(self) -> int:
+        """As `ModelConfig` calls the width of a head."""
+        return self.head_width
+
+    @property
+    def groups(self) -> int:
+        """Heads of keys and values: all of them."""
+        return self.heads
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as stored beside the weights."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(record: dict[str, Any]) -> "T5Config":
+        """The inverse of `to_json`.
+
+        Raises:
+            UsageError: the keys are not those of an encoder-decoder.
+        """
+        try:
+            return T5Config(**record)
+        except TypeError as error:
+            raise UsageError(
+                f"the shape is none of an encoder-decoder ({error}); expected that of an import"
+            ) from error
 
     def feed_forward(self) -> ModelConfig:
         """The part of the shape that blocks share with a decoder-only model."""

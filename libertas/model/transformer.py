@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from libertas.model.attention import PLAIN, Attention, KeyValues, Setting
 from libertas.model.branches import Branches
@@ -14,6 +15,7 @@ from libertas.model.cost import position_rows
 from libertas.model.experts import BALANCE_WEIGHT, Z_WEIGHT, Experts, Routing
 from libertas.model.feed_forward import FeedForward
 from libertas.model.initialize import initialize
+from libertas.model.linear import Linear, linear
 from libertas.model.norm import norm_of
 from libertas.model.positions import turns, waves
 
@@ -54,12 +56,16 @@ class Model(nn.Module):
         """Build with fresh weights that depend only on the config and the seed; without a seed, they are not drawn."""
         super().__init__()
         self.config = config
+        self.precision: torch.dtype | None = None
+        """Of activations, and of weights as they are used; None: as the weights are kept."""
+        self.recompute = False
+        """Whether the activations inside blocks are computed again on the way back instead of kept."""
         self.embedding = nn.Embedding(config.vocabulary, config.width)
         self.positions = nn.Embedding(position_rows(config), config.width) if position_rows(config) else None
         self.embedding_norm = norm_of(config) if config.embedding_norm else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = norm_of(config)
-        self.logits = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=config.logits_bias)
+        self.logits = None if config.tied else Linear(config.width, config.vocabulary, bias=config.logits_bias)
         if seed is not None:
             initialize(self, config, seed)
 
@@ -85,7 +91,22 @@ class Model(nn.Module):
             positions = _within_documents(documents)[:, start:]
         if branches is not None:
             positions = branches.depths
-        x = self.embedding(tokens)
+        x = self.embed(tokens, positions)
+        angles = turns(self.config, positions) if self.config.positions == "rotary" else None
+        setting = Setting(turns=angles, documents=documents, branches=branches)
+        for layer, block in enumerate(self.blocks):
+            if self.recompute and cache is None and torch.is_grad_enabled():
+                x = checkpoint(block, x, None, setting, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block(x, cache[layer] if cache else None, setting)
+        out: Tensor = self.norm(x)
+        return out
+
+    def embed(
+        self, tokens: Int[Tensor, "batch time"], positions: Int[Tensor, "*batch time"]
+    ) -> Float[Tensor, "batch time width"]:
+        """What the first block reads of tokens at some positions."""
+        x: Tensor = self.embedding(tokens)
         if self.positions is not None and self.config.positions == "axial":
             row = positions // self.config.axial_columns
             column = positions % self.config.axial_columns - self.config.axial_columns  # from the end of the table
@@ -96,19 +117,15 @@ class Model(nn.Module):
             x = x + waves(positions.flatten(), self.config.width).view(*positions.shape, -1)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
-        angles = turns(self.config, positions) if self.config.positions == "rotary" else None
-        setting = Setting(turns=angles, documents=documents, branches=branches)
-        for layer, block in enumerate(self.blocks):
-            x = block(x, cache[layer] if cache else None, setting)
-        out: Tensor = self.norm(x)
-        return out
+        return x if self.precision is None else x.to(self.precision)
 
     def unembed(self, hidden: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch vocabulary"]:
         """Logits of the next token; where the embeddings are tied, by the input embedding."""
-        if self.logits is None:
-            return F.linear(hidden, self.embedding.weight)
-        out: Tensor = self.logits(hidden)
-        return out
+        return linear(hidden, *self.unembedding())
+
+    def unembedding(self) -> tuple[Float[Tensor, "vocabulary width"], Float[Tensor, " vocabulary"] | None]:
+        """The matrix and the bias that make logits of the hidden state."""
+        return (self.embedding.weight, None) if self.logits is None else (self.logits.weight, self.logits.bias)
 
     def forward(
         self,

@@ -28,6 +28,10 @@ class GenerateConfig:
     """Leave out tokens less likely than this share of the likeliest one's probability (Nguyen et al. 2024)."""
     repetition_penalty: float = 1.0
     """Make tokens that stand in the text already less likely by this factor (Keskar et al. 2019); 1 for none."""
+    stop: tuple[str, ...] = ()
+    """Texts at which writing stops; the first of them that comes, and what follows it, is left out of the text."""
+    log_probabilities: bool = True
+    """Whether to keep the probability of every token."""
     seed: int = 0
     """Equal seeds give equal texts."""
 
@@ -47,8 +51,11 @@ class GenerateConfig:
             raise UsageError(f"repetition_penalty is {self.repetition_penalty}; expected above 0; 1 for none")
         if not -(2**63) <= self.seed < 2**63:
             raise UsageError(f"seed is {self.seed}; expected a whole number from -2^63 to 2^63 - 1, such as 0")
-        if any("\ud800" <= character <= "\udfff" for character in self.prompt):
-            raise UsageError("prompt has bytes that are not UTF-8; expected UTF-8; save it as UTF-8 and try again")
+        if not all(self.stop):
+            raise UsageError("stop has an empty text; expected one or more characters; leave it out to write on")
+        for name, text in (("prompt", self.prompt), *(("stop", text) for text in self.stop)):
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise UsageError(f"{name} has bytes that are not UTF-8; expected UTF-8; save it as UTF-8 and try again")
 
 
 @dataclass(frozen=True, kw_only=True)

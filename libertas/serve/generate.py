@@ -10,12 +10,13 @@ import orjson
 import torch
 from rich.text import Text
 
+from libertas.generate.sample import Sampling, sample
+from libertas.generate.stop import cut_at_stop, stops_at
 from libertas.lineage.artifact import Draft, write_json
-from libertas.model.sample import Sampling, sample
 from libertas.serve.config import GenerateConfig
 from libertas.terminal import printable, progress
-from libertas.tokenize.bpe import END_OF_TEXT
-from libertas.trace.spans import text_of
+from libertas.tokenize.bpe import closing_token
+from libertas.trace.spans import bytes_of
 from libertas.trace.subject import GENERATION
 from libertas.train import checkpoint
 
@@ -47,8 +48,7 @@ def generate(config: GenerateConfig) -> Generation:
 
 def _record(config: GenerateConfig, loaded: checkpoint.Checkpoint) -> dict[str, Any]:
     tokenizer = loaded.tokenizer
-    end_of_text = tokenizer.token_to_id(END_OF_TEXT)
-    assert end_of_text is not None, f"a tokenizer without {END_OF_TEXT} was loaded"
+    end_of_text = closing_token(tokenizer)
     prompt: list[int] = tokenizer.encode(config.prompt, add_special_tokens=False).ids
     with _one_thread():
         how = Sampling(
@@ -59,20 +59,28 @@ def _record(config: GenerateConfig, loaded: checkpoint.Checkpoint) -> dict[str, 
             min_p=config.min_p,
             seed=config.seed,
         )
-        (found,) = sample(loaded.model, [prompt or [end_of_text]], config.tokens, how, end=end_of_text)
+        (found,) = sample(
+            loaded.model,
+            [prompt or [end_of_text]],
+            config.tokens,
+            how,
+            end=end_of_text,
+            stop=stops_at(config.stop, lambda token: bytes_of(tokenizer, [token])[0]) if config.stop else None,
+            log_probabilities=config.log_probabilities,
+        )
     added = found.tokens
-    whole = text_of(tokenizer, prompt + added)
-    prompt_end = whole.offsets[len(prompt) - 1][1] if prompt else 0
+    text, stopped = cut_at_stop(b"".join(bytes_of(tokenizer, added)), config.stop)
     return {
         "prompt": config.prompt,
-        "text": whole.text[prompt_end:],
+        "text": text,
         "prompt_token_ids": prompt,
-        "token_ids": added,
-        "log_probabilities": found.log_probabilities,
+        "token_ids": added,  # those of the text that stopped it as well
+        "log_probabilities": found.log_probabilities or [None] * len(added),
         "ended": found.ended,
+        "stopped_at": stopped,
         "step": loaded.step,
         "weights": loaded.weights_hash,
-        "settings": {"tokens": config.tokens, **asdict(how)},
+        "settings": {"tokens": config.tokens, "stop": list(config.stop), **asdict(how)},
     }
 
 

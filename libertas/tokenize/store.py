@@ -1,26 +1,25 @@
 """The token store: a flat file of tokens that knows which document every token came from."""
 
-from collections.abc import Iterator
-from itertools import islice
+import shutil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from libertas.corpus import Corpus, save_array
-from libertas.document import Document
-from libertas.errors import BrokenLineage
+from libertas.corpus import Corpus
+from libertas.errors import BrokenLineage, UsageError
 from libertas.lineage.artifact import Draft, write_durably
 from libertas.lineage.manifest import Manifest, read_manifest_of
 from libertas.lineage.walk import input_of
-from libertas.terminal import Bar, progress
 from libertas.tokenize import bpe
 from libertas.tokenize.config import TokenizeConfig
+from libertas.tokenize.parts import TASKS, encode_part
+from libertas.tokenize.sample import sample_of
 
 PARTS = ("train", "validation")
-BATCH = 256
-"""Documents handed to the tokenizer at once."""
+MOST_COMPONENTS = 256
+"""The number of a document's component is one byte."""
 
 
 class TokenStore:
@@ -68,7 +67,12 @@ class TokenStore:
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that made these tokens."""
-        return bpe.load_tokenizer(self.path / "tokenizer.json")
+        return bpe.load_tokenizer(self.path / bpe.TOKENIZER)
+
+    @property
+    def closing(self) -> int:
+        """Id of the token that closes every document."""
+        return bpe.closing_token(self.tokenizer())
 
     def document_at(self, position: int) -> int:
         """Number of the document that holds the token at `position`; a binary search.
@@ -88,75 +92,93 @@ class TokenStore:
         """Tokens of a document, its closing end-of-text token included."""
         return self.tokens[int(self.offsets[number]) : int(self.offsets[number + 1])]
 
+    def source_of(self, number: int) -> tuple[str, int]:
+        """The `.idx` file that a document of imported tokens came from, and its number there.
+
+        Raises:
+            UsageError: the tokens were not imported; their documents are in the corpus.
+        """
+        first = 0
+        for source in self.manifest.counts.get("sources", ()):
+            if source["part"] == self.part:
+                if number < first + source["documents"]:
+                    return source["file"], number - first
+                first += source["documents"]
+        raise UsageError(f"document {number} of {self.path} came from no .idx file; look its id up in the corpus")
+
     def corpus(self) -> Corpus:
         """The mixed corpus that was tokenized, found through the lineage."""
         return Corpus.open(input_of(self.path, "corpus"), self.part)
 
 
 def tokenize(config: TokenizeConfig) -> TokenStore:
-    """Learn or load the tokenizer, then write both parts of the corpus as tokens."""
-    inputs = {"corpus": [config.corpus], "tokenizer": [config.tokenizer] if config.tokenizer else []}
+    """Learn or load the tokenizer, then write both parts of the corpus as tokens; what was interrupted goes on.
+
+    Raises:
+        UsageError: the corpus has no such parts or too many components, the text does not support the vocabulary, or
+            the tokenizer that was named cannot be used.
+    """
+    beside = config.tokenizer.with_name(bpe.SETTINGS) if config.tokenizer else None
+    named = [
+        path for path in (config.tokenizer, beside) if path is not None and (path == config.tokenizer or path.is_file())
+    ]
+    inputs = {"corpus": [config.corpus], "tokenizer": named}
     draft = Draft(kind="tokens", out=config.out, config=config, inputs=inputs, code=__name__)
     if not draft.finished():
         corpora = {part: Corpus.open(config.corpus, part) for part in PARTS}
-        with draft.build() as folder:
-            train = corpora["train"]
-            if config.tokenizer:
-                tokenizer = bpe.load_tokenizer(config.tokenizer)
-            else:
-                tokenizer = bpe.learn(_sample(train, config.sample_megabytes), config.vocabulary)
-            write_durably(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
-            names = sorted({str(c) for c in train.manifest.counts["components"]})
-            size = tokenizer.get_vocab_size()
-            dtype = "<u2" if size <= 1 << 16 else "<u4"
+        names = sorted({str(c) for c in corpora["train"].manifest.counts["components"]})
+        if len(names) > MOST_COMPONENTS:
+            raise UsageError(f"{config.corpus} has {len(names)} components; expected {MOST_COMPONENTS} or fewer")
+        with draft.build(resume=True) as folder:
+            tokenizer = _tokenizer(config, corpora["train"], folder)
+            dtype = token_dtype(bpe.vocabulary_size(tokenizer))
             for part, corpus in corpora.items():
-                with progress(f"tokenizing {part}", len(corpus)) as bar:
-                    written = _encode(corpus, tokenizer, folder / part, np.dtype(dtype), names, bar)
-                draft.counts[f"{part}_tokens"], documents = written
-                assert documents == len(corpus), f"{documents} documents tokenized of {len(corpus)}"
-                draft.counts[f"{part}_documents"] = documents
+                tokens, documents = encode_part(corpus, folder, dtype, names, config.workers, config.engine)
+                draft.counts |= {f"{part}_tokens": tokens, f"{part}_documents": documents}
+            shutil.rmtree(folder / TASKS)
             total = sum(len(c) for c in corpora.values())
-            draft.counts |= {"vocabulary": size, "dtype": dtype, "components": names}
+            draft.counts |= store_counts(tokenizer, names)
             draft.counts["documents"] = {"in": total, "out": total, "dropped": 0}
     return TokenStore.open(config.out)
 
 
-def _sample(corpus: Corpus, megabytes: float) -> Iterator[str]:
-    """Every k-th document, k such that about `megabytes` are read."""
-    total = sum(int(f.bytes) for f in corpus.manifest.files if f.path.startswith(f"{corpus.part}/"))
-    total = int(corpus.manifest.counts.get("train_bytes", total))
-    stride = max(1, round(total / (megabytes * 1e6)))
-    return (document.text for document in islice(corpus, 0, None, stride))
+def _tokenizer(config: TokenizeConfig, train: Corpus, folder: Path) -> Tokenizer:
+    """The tokenizer that an interrupted run left, the one that was named, or a new one."""
+    path = folder / bpe.TOKENIZER
+    if not path.exists():
+        if config.tokenizer:
+            tokenizer = bpe.load_tokenizer(config.tokenizer, config.end_of_text)
+        else:
+            sample = sample_of(train, config.sample_megabytes, config.shares)
+            tokenizer = bpe.learn(
+                sample,
+                config.vocabulary,
+                rule=config.splitting,
+                digits=config.digits,
+                special=config.special,
+                total_bytes=sample.bytes,
+            )
+        write_tokenizer(tokenizer, folder)
+    return bpe.load_tokenizer(path)
 
 
-def _encode(
-    corpus: Corpus, tokenizer: Tokenizer, folder: Path, dtype: np.dtype[np.unsignedinteger], names: list[str], bar: Bar
-) -> tuple[int, int]:
-    """Write one part; returns tokens and documents written."""
-    folder.mkdir()
-    end = tokenizer.token_to_id(bpe.END_OF_TEXT)
-    offsets, ids, components, position = [0], [], [], 0
-    with (folder / "tokens.bin").open("wb") as file:
-        for documents in _batches(corpus):
-            for document, encoding in zip(
-                documents,
-                tokenizer.encode_batch_fast([d.text for d in documents], add_special_tokens=False),
-                strict=True,
-            ):
-                tokens = np.array([*encoding.ids, end], dtype=dtype)
-                file.write(tokens.tobytes())
-                position += len(tokens)
-                offsets.append(position)
-                ids.append(document.id.encode())
-                components.append(names.index(document.meta["component"]))
-            bar.advance(len(documents), f"{position:,} tokens")
-    save_array(folder / "offsets.npy", np.array(offsets, dtype=np.uint64))
-    save_array(folder / "document_ids.npy", np.array(ids, dtype="S32"))
-    save_array(folder / "components.npy", np.array(components, dtype=np.uint8))
-    return position, len(ids)
+def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Put a tokenizer into a folder of tokens, so that `load_tokenizer` and `transformers` find all they need."""
+    write_durably(folder / bpe.SETTINGS, bpe.settings_of(tokenizer))
+    write_durably(folder / bpe.TOKENIZER, tokenizer.to_str(pretty=True).encode())
 
 
-def _batches(corpus: Corpus) -> Iterator[list[Document]]:
-    documents = iter(corpus)
-    while batch := list(islice(documents, BATCH)):
-        yield batch
+def token_dtype(vocabulary: int) -> str:
+    """The dtype of `tokens.bin`: two bytes for a token where they suffice."""
+    return "<u2" if vocabulary <= 1 << 16 else "<u4"
+
+
+def store_counts(tokenizer: Tokenizer, components: list[str]) -> dict[str, object]:
+    """What a manifest of tokens says beside the numbers of tokens and documents."""
+    size = bpe.vocabulary_size(tokenizer)
+    return {
+        "vocabulary": size,
+        "dtype": token_dtype(size),
+        "components": components,
+        "end_of_text": bpe.closing_token(tokenizer),
+    }

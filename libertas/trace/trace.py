@@ -20,7 +20,7 @@ from libertas.errors import UsageError
 from libertas.lineage.artifact import Draft, write_json
 from libertas.lineage.manifest import is_artifact, read_manifest
 from libertas.terminal import printable, progress
-from libertas.tokenize.bpe import END_OF_TEXT
+from libertas.tokenize.bpe import closing_token
 from libertas.tokenize.store import TokenStore
 from libertas.trace.config import TraceConfig
 from libertas.trace.index import TokenIndex
@@ -95,7 +95,7 @@ def _index_beside(tokens: Path) -> Path:
 def _record(config: TraceConfig, index: TokenIndex, origins: Origins, tokenizer: Tokenizer) -> dict[str, Any]:
     subject = subject_of(config, tokenizer)
     written, prompt = subject.written, subject.prompt_tokens
-    spans = find_spans(index, written.ids, config.minimum, tokenizer.token_to_id(END_OF_TEXT))
+    spans = find_spans(index, written.ids, config.minimum, closing_token(tokenizer))
     found = [s for s in spans.found if s.end > prompt]  # a span inside the prompt was not written by the model
     followed = sorted(found, key=lambda s: (-s.length, s.start))[: config.spans]
     rows = []

@@ -140,6 +140,10 @@ class TrainConfig:
             for word in getattr(self, name) if name == "logs" else (getattr(self, name),):
                 if word not in known:
                     raise UsageError(f"{name} is {word!r}; {nearest(word, known)}")
+        if self.archive and self.on_spike == "rollback":
+            raise UsageError(
+                "on_spike is 'rollback' and archive is set, but what was copied there cannot be taken back; use 'skip'"
+            )
         if self.batch % self.micro_batch:
             raise UsageError(f"batch is {self.batch}, not a multiple of micro_batch, {self.micro_batch}; change one")
 

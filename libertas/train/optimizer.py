@@ -1,8 +1,13 @@
-"""Optimizers of a run: Muon for the matrices inside the blocks and AdamW for the rest, or AdamW for all."""
+"""Optimizers of a run: Muon for the matrices in the blocks and AdamW for the rest, or AdamW or Adafactor for all."""
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from libertas.model.mup import learning_rate_multiplier
+from libertas.model.transformer import Model
+from libertas.train.adafactor import Adafactor
 from libertas.train.config import TrainConfig
 from libertas.train.muon import Muon
 
@@ -13,29 +18,28 @@ Optimizers = dict[str, torch.optim.Optimizer]
 """Optimizers by the setting that holds their highest learning rate."""
 
 
-def make_optimizers(model: nn.Module, config: TrainConfig) -> Optimizers:
+def make_optimizers(model: Model, config: TrainConfig) -> Optimizers:
     """The optimizers of a run.
 
     AdamW is fused: on a CPU torch otherwise updates one tensor after the other in Python. Biases, norms and positions
-    are not decayed.
+    are not decayed. Where learning rates depend on the model's width (muP), groups have factors on them; the scale of
+    Muon's updates follows from a matrix's shape.
     """
-    inner: list[Tensor] = []
-    outer: list[Tensor] = []
-    plain: list[Tensor] = []
+    matrices: list[Tensor] = []
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
-        if parameter.ndim < 2 or name.startswith("positions"):
-            plain.append(parameter)
-        else:
-            (inner if name.startswith("blocks") else outer).append(parameter)
-    muon = config.optimizer == "muon"
-    groups = [
-        {"params": outer if muon else outer + inner, "weight_decay": config.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    adamw = torch.optim.AdamW(groups, lr=0.0, betas=(BETA1, config.beta2), eps=EPSILON, fused=True)
-    if not muon:
-        return {"learning_rate": adamw}
-    return {"learning_rate": adamw, "muon_rate": Muon(inner, config.weight_decay)}
+        plain = parameter.ndim < 2 or name.startswith("positions")
+        if config.optimizer == "muon" and name.startswith("blocks") and not plain:
+            matrices.append(parameter)
+            continue
+        decay, factor = 0.0 if plain else config.weight_decay, learning_rate_multiplier(model.config, name)
+        group = {"params": [], "weight_decay": decay, "factor": factor}
+        groups.setdefault((decay, factor), group)["params"].append(parameter)
+    if config.optimizer == "adafactor":
+        return {"learning_rate": Adafactor(groups.values())}
+    betas = (BETA1, config.beta2)
+    adamw = torch.optim.AdamW(list(groups.values()), lr=0.0, betas=betas, eps=EPSILON, fused=True)
+    return {"learning_rate": adamw, **({"muon_rate": Muon(matrices, config.weight_decay)} if matrices else {})}
 
 
 def state_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]:

@@ -67,5 +67,7 @@ def test_too_little_text_makes_fewer_items_instead_of_none_or_endless_search():
 def test_an_item_that_contradicts_itself_cannot_be_made():
     with pytest.raises(AssertionError, match="choice 1 is not the answer"):
         Item("i", "", ("a", "b"), 1, "a", "", "g")
-    with pytest.raises(AssertionError, match="two choices are equal"):
-        Item("i", "", ("a", "a"), 0, "a", "", "g")
+    with pytest.raises(AssertionError, match="no choices, and choice 0"):
+        Item("i", "", (), 0, "a", "", "g")
+    with pytest.raises(AssertionError, match="neither choices nor an answer"):
+        Item("i", "", (), -1, " ", "", "g")

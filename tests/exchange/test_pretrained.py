@@ -14,8 +14,8 @@ transformers = pytest.importorskip("transformers")
 
 from libertas.exchange.config import ExportConfig, ImportConfig  # noqa: E402
 from libertas.exchange.folder import export_model, import_model  # noqa: E402
+from libertas.generate.sample import Sampling, sample  # noqa: E402
 from libertas.lineage.manifest import read_manifest  # noqa: E402
-from libertas.model.sample import Sampling, sample  # noqa: E402
 from libertas.train.checkpoint import load_checkpoint  # noqa: E402
 
 pytestmark = [

@@ -34,6 +34,7 @@ def test_pages_are_visited_breadth_first_and_everything_that_answered_is_recorde
     out = crawl(config(site, tmp_path / "c"))
     assert paths(out, site) == [
         ("/robots.txt", 200),
+        ("/ai.txt", 404),
         ("/", 200),
         ("/b", 200),
         ("/a", 200),
@@ -49,7 +50,7 @@ def test_pages_are_visited_breadth_first_and_everything_that_answered_is_recorde
     ]
     counts = read_manifest(out).counts
     assert counts["pages"] == 8
-    assert counts["statuses"] == {"200": 9, "302": 2, "404": 1, "503": 1}
+    assert counts["statuses"] == {"200": 9, "302": 2, "404": 2, "503": 1}
     assert counts["skipped"] == {"excluded": 1, "out of scope": 2, "robots": 1}
     assert counts["stopped"] == "every link was visited"
 
@@ -81,7 +82,7 @@ def test_the_archive_is_valid_for_another_reader_and_pairs_requests_with_respons
     asked = [h.get_header("WARC-Concurrent-To") for kind, h in seen if kind == "request"]
     answered = [h.get_header("WARC-Record-ID") for kind, h in seen if kind == "response"]
     assert asked == answered
-    assert len({h.get_header("WARC-Record-ID") for _, h in seen}) == len(seen) == 27
+    assert len({h.get_header("WARC-Record-ID") for _, h in seen}) == len(seen) == 29
 
 
 def test_the_same_pages_have_the_same_ids_in_every_crawl(site: Site, tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_response_that_cannot_be_decoded_does_not_make_a_resumed_crawl_fetch_a
 ) -> None:
     site.raw["/b"] = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: br\r\n\r\n\x00\x01\x02"
     asked = interrupted(site, tmp_path / "c", monkeypatch, after=5)
-    assert asked[:5] == ["/robots.txt", "/", "/b", "/a", "/chunked"]
+    assert asked[:5] == ["/robots.txt", "/ai.txt", "/", "/b", "/a"]
     out = crawl(config(site, tmp_path / "c"))
     assert set(asked[:5]).isdisjoint(site.asked)
     lost = [r for r in warc.records(out / ARCHIVE) if isinstance(r, warc.Lost)]
@@ -182,7 +183,7 @@ def test_the_limit_of_minutes_counts_what_was_spent_before_an_interruption(
     out = crawl(config(site, tmp_path / "c"))
     assert site.asked == []
     counts = read_manifest(out).counts
-    assert (counts["stopped"], counts["pages"]) == ("reached the limit of 30 minutes", 4)
+    assert (counts["stopped"], counts["pages"]) == ("reached the limit of 30 minutes", 3)
     assert [p.name for p in out.iterdir() if p.name == SECONDS] == []
 
 
@@ -312,7 +313,7 @@ def test_the_crawl_delay_of_our_own_group_is_ours(site: Site, tmp_path: Path, mo
     slept: list[float] = []
     monkeypatch.setattr(crawler.time, "sleep", slept.append)
     crawl(config(site, tmp_path / "c", pages=1))
-    assert [round(s) for s in slept if s > 0.5] == [7]
+    assert [round(s) for s in slept if s > 0.5] == [7, 7]
 
 
 def test_a_crawl_delay_longer_than_the_time_left_ends_the_crawl(
@@ -333,7 +334,7 @@ def test_crawl_delay_of_the_site_wins_over_a_shorter_one(
     slept: list[float] = []
     monkeypatch.setattr(crawler.time, "sleep", slept.append)
     crawl(config(site, tmp_path / "c", pages=2))
-    assert [round(s) for s in slept if s > 0.5] == [7, 7]
+    assert [round(s) for s in slept if s > 0.5] == [7, 7, 7]
 
 
 def test_a_host_that_does_not_answer_is_named(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import libertas.kernel as kernel
-from libertas.gather import blocks, content, page
+from libertas.gather import blocks, content, ngrams, page
 from libertas.gather.blocks import cut_programs, read_blocks
-from libertas.gather.declared import tags_of
+from libertas.gather.declared import tags_of, word_places
+from libertas.gather.license import LICENSE_WORDS, MOST_LICENSES
 from libertas.gather.normalize import normalize
 from libertas.gather.page import OWN_MARKS, near_hints, page_of
+from libertas.gather.script import SCRIPTS
 from libertas.gather.warc import Record, records
 
 compiled = pytest.mark.skipif(kernel.native is None, reason="the kernel was not compiled")
@@ -98,6 +100,38 @@ def test_tags_that_declare_something_are_found_where_the_reference_finds_them(so
 
 
 @compiled
+@given(
+    st.lists(
+        st.sampled_from(["license", "licence", "aba", "ab", "LICENSE", "lic", "价", "\ud800", " " * 70]), max_size=60
+    ),
+    st.integers(0, 9),
+)
+def test_words_are_found_where_the_reference_finds_them(pieces: list[str], most: int) -> None:
+    words = ("license", "licence", "aba", "ab")
+    source = "".join(pieces)
+    assert native().word_places(source, words, most) == word_places(source, words, most)
+
+
+@compiled
+def test_words_without_a_second_letter_and_tables_of_no_script_are_refused() -> None:
+    with pytest.raises(ValueError, match="fewer than two letters"):
+        native().word_places("a", ("a",), 1)
+    with pytest.raises(TypeError):
+        native().word_places("a", (b"ab",), 1)
+    for table, scripts in ((b"", 1), (b"a", 0), (b"a", 257)):
+        with pytest.raises(ValueError, match="table of scripts"):
+            native().seen_grams("a", table, scripts)
+
+
+@compiled
+@given(st.one_of(SOUP, st.text(st.sampled_from("aßé価カ한Ж ,'\u200d\ud800\U0001f98a\U00020000\U000e0041\U0010ffff"))))
+def test_letters_and_grams_are_those_of_the_reference(text: str) -> None:
+    (rows, size, counts), (by_hand, letters, of_scripts) = ngrams.seen(text), by_python(ngrams.seen, text)
+    assert (rows.dtype, rows.tolist(), size, counts) == (by_hand.dtype, by_hand.tolist(), letters, of_scripts)
+    assert len(counts) == len(SCRIPTS)
+
+
+@compiled
 @given(SOUP)
 def test_what_the_kernel_takes_for_normal_stays_as_it_is(text: str) -> None:
     assert not native().is_normal(text) or by_python(normalize, text) == text
@@ -122,6 +156,11 @@ def test_real_pages_are_read_as_by_the_reference(shared_data: Path) -> None:
         assert native().near_hints(body) == near_hints(body)
         source = body.decode("utf-8", "replace")
         assert native().tags_of(source, 2000, 16_000) == list(tags_of(source, 2000, 16_000))
+        places = native().word_places(source, LICENSE_WORDS, MOST_LICENSES)
+        assert places == word_places(source, LICENSE_WORDS, MOST_LICENSES)
+        (rows, *said), (by_hand, *said_by_hand) = ngrams.seen(source), by_python(ngrams.seen, source)
+        assert said == said_by_hand
+        assert np.array_equal(rows, by_hand)
         tree = page.HTMLTree.parse(source)
         html = tree.body.html if tree.body else ""
         assert columns(html, False, False) == read_blocks(html, False, False)

@@ -14,8 +14,6 @@ from libertas.gather.extracted import ReadMode
 from libertas.gather.license import spdx
 from libertas.gather.metadata import LONGEST_VALUE, page_metadata
 from libertas.gather.opt_out import (
-    MOST_SIGNALS,
-    opt_outs_of_ai_txt,
     opt_outs_of_headers,
     opt_outs_of_meta,
 )
@@ -338,22 +336,6 @@ def test_a_server_reserves_rights_in_its_headers() -> None:
         "X-Robots-Tag: noai",
     ]
     assert opt_outs_of_headers((("tdm-policy", "/x"), ("tdm-reservation", "0"), ("x-robots-tag", "all")), URL) == []
-
-
-def test_a_site_reserves_rights_in_ai_txt_and_robots_txt() -> None:
-    body = (
-        "\ufeff# a comment\nUser-Agent: *\nDisallow: *.txt # all texts\nAllow: /\nDisallow:\n\n"
-        "user-agent: GPTBot\nUser-agent: SomeBot\nDISALLOW: /\n"
-    )
-    assert opt_outs_of_ai_txt(body) == [
-        "ai.txt *: disallow *.txt",
-        "ai.txt GPTBot: disallow /",
-        "ai.txt SomeBot: disallow /",
-    ]
-    assert opt_outs_of_ai_txt(body, file="robots.txt") == ["robots.txt GPTBot: disallow /"]
-    assert opt_outs_of_ai_txt("Disallow: /x") == ["ai.txt *: disallow /x"]
-    assert opt_outs_of_ai_txt("") == []
-    assert len(opt_outs_of_ai_txt("".join(f"Disallow: /{n}\n" for n in range(1000)))) == MOST_SIGNALS
 
 
 def test_metadata_reach_a_page_that_is_read_with_them_and_no_other() -> None:

@@ -62,11 +62,11 @@ def site() -> Iterator[Site]:
             state.asked.append(self.path)
             state.agents.add(self.headers["User-Agent"])
             state.times[self.path] += 1
-            if self.path == "/robots.txt":
-                self.answer(state.robots_status, state.robots, "text/plain")
-            elif self.path in state.raw:
+            if self.path in state.raw:
                 self.wfile.write(state.raw[self.path])
                 self.close_connection = True
+            elif self.path == "/robots.txt":
+                self.answer(state.robots_status, state.robots, "text/plain")
             elif self.path in REDIRECTS:
                 self.answer(302, b"", "text/html", ("Location", REDIRECTS[self.path]))
             elif self.path == "/busy" and state.times["/busy"] == 1:

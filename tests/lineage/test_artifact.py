@@ -271,7 +271,7 @@ def test_the_code_of_a_run_is_what_training_imports_and_not_what_it_does_not() -
 
     names = set(_imported("libertas.train.loop"))
     assert {"libertas.model.attention", "libertas.tokenize.bpe", "libertas.corpus", "libertas.train.muon"} <= names
-    assert not {n for n in names if n.startswith(("libertas.gather", "libertas.lineage", "libertas.model.sample"))}
+    assert not {n for n in names if n.startswith(("libertas.gather", "libertas.lineage", "libertas.generate.sample"))}
 
 
 def test_lineage_works_without_torch() -> None:

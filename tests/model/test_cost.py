@@ -1,5 +1,6 @@
 """Counted operations against a count by hand and against torch's own counter."""
 
+import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -8,7 +9,8 @@ from libertas.model.cost import forward_flops_per_token, training_flops_per_toke
 from libertas.model.transformer import Model
 
 
-def test_matrix_multiplications_are_those_that_torch_counts() -> None:
+def test_matrix_multiplications_are_those_that_torch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libertas.model.linear.ONEDNN", False)  # whose operation torch does not count
     shape = ModelConfig(vocabulary=64, width=16, layers=2, heads=2, context=32, attention=("global",))
     with FlopCounterMode(display=False) as counter:
         Model(shape)(torch.zeros(1, 32, dtype=torch.long))

@@ -53,6 +53,36 @@ def test_every_token_is_read_by_its_best_experts_and_none_is_dropped(gated: bool
         assert torch.allclose(left, right, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("capacity", [0.3, 1.0, 1.25, 4.0])
+def test_an_expert_that_is_full_passes_tokens_by_second_choices_and_later_tokens_first(capacity: float) -> None:
+    block = lively(replace(SHAPE, expert_capacity=capacity))
+    with torch.no_grad():
+        block.router.weight[3] *= 4  # one that many want
+    x = torch.randn(2, 15, SHAPE.width, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    room, dropped, expected = [-(-capacity * 60 // 6)] * 6, 0, torch.zeros(30, SHAPE.width)
+    for choice in range(2):
+        for place, token in enumerate(x.flatten(0, 1)):
+            probabilities = block.router(token).softmax(-1)
+            best = probabilities.argsort(descending=True)[:2]
+            expert = int(best[choice])
+            if room[expert] == 0:
+                dropped += 1
+                continue
+            room[expert] -= 1
+            gate, value = (block.up[expert] @ token).chunk(2)
+            out = block.down[expert] @ (block.activation(gate) * value)
+            expected[place] = expected[place] + probabilities[expert] / probabilities[best].sum() * out
+    assert torch.allclose(block(x).flatten(0, 1), expected, atol=1e-4)
+    assert block.routing is not None
+    assert block.routing.dropped == pytest.approx(dropped / 60)
+    assert (dropped > 0) == (capacity < 4)
+    slope = torch.autograd.grad(block(x).square().sum(), block.down)[0]
+    assert torch.allclose(slope, torch.autograd.grad(expected.square().sum(), block.down)[0], rtol=1e-3, atol=1e-3)
+    block.eval()
+    assert torch.allclose(block(x), token_by_token(block, x), atol=1e-4)
+    assert block.routing.dropped == 0
+
+
 def test_a_router_that_uses_all_alike_is_balanced_and_one_that_does_not_is_not() -> None:
     block = lively()
     with torch.no_grad():
@@ -85,6 +115,12 @@ def test_parameters_grow_with_experts_and_operations_with_those_that_are_taken()
     one, two = (forward_flops_per_token(replace(SHAPE, experts_per_token=n), 8) for n in (1, 2))
     assert two["feed-forward"] == 2 * one["feed-forward"]
     assert one["router"] == SHAPE.layers * 2 * SHAPE.width * 6
+
+
+def test_a_capacity_below_nothing_is_refused() -> None:
+    for capacity in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="expert_capacity is"):
+            replace(SHAPE, expert_capacity=capacity)
 
 
 def test_more_experts_for_a_token_than_there_are_is_refused() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from libertas.errors import UsageError
 from libertas.model.config import ModelConfig
-from libertas.model.cost import cache_bytes_per_token, parameters
+from libertas.model.cost import FLOP_FORMULAS, cache_bytes_per_token, forward_flops_per_token, parameters
 from libertas.model.sheet import SheetConfig, model_sheet, sheet
 from libertas.model.sizes import SIZES, named_size, of_depth
 from libertas.model.transformer import Model
@@ -108,6 +108,34 @@ def test_every_size_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "20,554,567,680" in shown
     assert "19,934,859,264" in shown
+
+
+def test_what_was_published_wrongly_of_pythia_is_a_field_of_its_own() -> None:
+    pythia = {name: shape for name, shape in SIZES.items() if name.startswith("pythia-")}
+    assert len(pythia) == 10
+    assert {n for n, s in pythia.items() if s.initialization == "gpt2"} == {"pythia-6.9b", "pythia-12b"}
+    assert {n: s.vocabulary for n, s in pythia.items() if s.vocabulary != 50_304} == {
+        "pythia-6.9b": 50_432,  # 128 x 2 parts
+        "pythia-12b": 50_688,  # 128 x 4 parts
+    }
+    assert {s.activation for s in pythia.values()} == {
+        "gelu_tanh"
+    }  # their config.json says "gelu", by the error function
+    assert (pythia["pythia-12b"].layers, pythia["pythia-12b"].heads) == (36, 40)
+
+
+def test_the_sheet_shows_every_operation_with_its_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    for name in ("gpt-neox-20b", "tiny-experts"):
+        shape = SIZES[name]
+        for table in sheet(model_sheet(SheetConfig(name=name))):
+            Console(width=150).print(table)
+        shown = capsys.readouterr().out
+        for operation in forward_flops_per_token(shape, shape.context):
+            (line,) = [line for line in shown.splitlines() if FLOP_FORMULAS[operation] in line]
+            assert line.startswith(operation)
+            assert line.count("FLOP") == 2
 
 
 def test_a_slip_in_a_name_is_told_with_the_nearest_right_one() -> None:

@@ -63,6 +63,22 @@ def test_the_text_continues_the_prompt(run: Path, tmp_path: Path) -> None:
     assert shown == "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in "the value" + record["text"])
 
 
+def test_the_text_ends_before_the_first_stop_string_though_tokens_and_characters_are_cut_by_it(
+    run: Path, tmp_path: Path
+) -> None:
+    free = made(run, tmp_path / "a").record
+    stop = free["text"][5:8]
+    record = made(run, tmp_path / "b", stop=("not there", stop), log_probabilities=False).record
+    assert record["text"] == free["text"][: free["text"].index(stop)]
+    assert (record["stopped_at"], record["ended"], free["stopped_at"]) == (stop, True, None)
+    count = len(record["token_ids"])
+    assert record["token_ids"] == free["token_ids"][:count]
+    assert record["log_probabilities"] == [None] * count
+    tokenizer = checkpoint.load_checkpoint(run).tokenizer
+    written = [tokenizer.decode(record["token_ids"][:n]) for n in (count - 1, count)]
+    assert [stop in text for text in written] == [False, True]
+
+
 def test_an_empty_prompt_begins_a_document(run: Path, tmp_path: Path) -> None:
     record = made(run, tmp_path / "a", prompt="", tokens=1, temperature=0.0).record
     loaded = checkpoint.load_checkpoint(run)
@@ -88,6 +104,8 @@ def test_a_checkpoint_writes_as_the_model_was_then(run: Path, tmp_path: Path) ->
         ({"top_p": 0.0}, "top_p is 0.0"),
         ({"seed": 2**63}, "seed is 9223372036854775808; expected a whole number"),
         ({"prompt": "\udcff"}, "prompt has bytes that are not UTF-8"),
+        ({"stop": ("a", "")}, "stop has an empty text"),
+        ({"stop": ("\udcff",)}, "stop has bytes that are not UTF-8"),
     ],
 )
 def test_settings_that_write_nothing_are_refused(settings: dict[str, Any], problem: str) -> None:

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import small_corpus
 
 from libertas.tokenize.config import TokenizeConfig
-from libertas.tokenize.order import Order, permute, unpermute
+from libertas.tokenize.order import Order, Visit, permute, unpermute
 from libertas.tokenize.pack import batches, read_batch
 from libertas.tokenize.store import TokenStore, tokenize
 
@@ -36,6 +36,7 @@ def test_neighbours_are_torn_apart_and_epochs_differ() -> None:
     assert abs(np.corrcoef(np.arange(size), first)[0, 1]) < 0.06
 
 
+@settings(max_examples=30)
 @given(tokens=st.integers(20, 400), length=st.integers(1, 9), batch=st.integers(1, 7), seed=st.integers(0, 9))
 def test_steps_reading_agrees_with_reading_every_step(tokens: int, length: int, batch: int, seed: int) -> None:
     order, steps = Order(tokens=tokens, length=length, batch=batch, seed=seed), 25
@@ -46,6 +47,29 @@ def test_steps_reading_agrees_with_reading_every_step(tokens: int, length: int, 
                 targets.setdefault(position, []).append(step)
     for position in range(tokens):
         assert order.steps_reading(position, steps) == targets.get(position, [])
+
+
+@pytest.mark.parametrize("batch", [1, 7, 512, 1000, 3000])
+def test_batches_are_the_samples_in_a_row_wherever_one_begins(batch: int) -> None:
+    order = Order(tokens=50_000, length=16, batch=batch, seed=5)
+    samples = order.sequences_of(np.arange(4 * batch + 2000, dtype=np.uint64))
+    for step in (4, 1, 2 + 2000 // batch, 3):
+        np.testing.assert_array_equal(order.batch_of(step), samples[(step - 1) * batch : step * batch])
+        assert order.sequence((step - 1) * batch) == order.batch_of(step)[0]
+
+
+@settings(max_examples=40)
+@given(tokens=st.integers(20, 200), length=st.integers(1, 9), batch=st.integers(1, 7), seed=st.integers(0, 9))
+def test_readings_say_the_step_the_row_and_the_epoch(tokens: int, length: int, batch: int, seed: int) -> None:
+    order, steps = Order(tokens=tokens, length=length, batch=batch, seed=seed), 12
+    read: dict[int, list[Visit]] = {}
+    for step in range(1, steps + 1):
+        for row, (number, epoch) in enumerate(zip(order.batch_of(step), order.epochs_of(step), strict=True)):
+            read.setdefault(int(number), []).append(Visit(step, row, int(epoch)))
+    everything = np.arange(order.sequences, dtype=np.uint64)
+    assert order.times_read(everything, steps).tolist() == [len(read.get(n, [])) for n in range(order.sequences)]
+    for number in range(order.sequences):
+        assert list(order.readings(number, steps)) == read.get(number, [])
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,15 @@
 """Optimizers against their formulas, their groups, and their state as tensors."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import transformers
 
 from libertas.model.config import ModelConfig
 from libertas.model.transformer import Model
+from libertas.train.adafactor import Adafactor
 from libertas.train.config import TrainConfig
 from libertas.train.muon import Muon, orthogonalized
 from libertas.train.optimizer import load_state_tensors, make_optimizers, state_tensors
@@ -73,6 +76,41 @@ def test_muon_moves_as_torchs_own_does_up_to_its_bfloat16(shape: tuple[int, int]
     torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
 
 
+@pytest.mark.parametrize("shape", [(6,), (6, 9), (3, 6, 9)])
+def test_adafactor_moves_as_that_of_transformers_with_rates_that_are_given(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(2)
+    ours = torch.nn.Parameter(torch.randn(shape, generator=generator))
+    theirs = torch.nn.Parameter(ours.detach().clone())
+    one = Adafactor([ours], weight_decay=0.1)
+    two = transformers.Adafactor([theirs], lr=0.02, scale_parameter=False, relative_step=False, weight_decay=0.1)
+    one.param_groups[0]["lr"] = 0.02
+    for step in range(5):
+        gradient = torch.randn(shape, generator=generator) * 10.0**step  # from the second on, updates are clipped
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        one.step()
+        two.step()
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_adafactor_keeps_a_number_for_each_row_and_one_for_each_column() -> None:
+    matrix = torch.nn.Parameter(torch.ones(30, 50))
+    optimizer = Adafactor([matrix])
+    matrix.grad = torch.ones(30, 50)
+    optimizer.step()
+    assert sorted(state.numel() for state in optimizer.state[matrix].values()) == [1, 30, 50]
+
+
+def test_learning_rates_fall_with_the_width_where_the_model_says_so() -> None:
+    wide = replace(SHAPE, initialization="mup", base_width=4)  # half the width of the model
+    (optimizer,) = make_optimizers(Model(wide), config("adamw")).values()
+    assert {(g["weight_decay"], g["factor"]) for g in optimizer.param_groups} == {
+        (0.1, 1.0),
+        (0.0, 1.0),
+        (0.1, 0.5),
+        (0.0, 0.5),
+    }
+
+
 def test_muon_moves_each_expert_of_a_stack_as_a_matrix_of_its_own() -> None:
     values, gradient = torch.randn(3, 8, 4), torch.randn(3, 8, 4)
     stack = values.clone().requires_grad_()
@@ -98,7 +136,7 @@ def test_muon_takes_the_matrices_inside_the_blocks_and_adamw_the_rest() -> None:
     assert [g["weight_decay"] for g in optimizers["learning_rate"].param_groups] == [0.1, 0.0]
 
 
-@pytest.mark.parametrize("name", ["muon", "adamw"])
+@pytest.mark.parametrize("name", ["muon", "adamw", "adafactor"])
 def test_the_state_survives_a_round_trip_through_tensors(name: str) -> None:
     first, second = Model(SHAPE), Model(SHAPE, seed=9)
     one = make_optimizers(first, config(name))

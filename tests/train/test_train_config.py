@@ -51,3 +51,8 @@ def test_values_at_the_edge_of_what_works_are_taken() -> None:
     assert settings(workers=0, beta2=0.0, weight_decay=0.0, save_seconds=0.0, final_rate=0.0).final_rate == 0.0
     assert settings(seed=2**63 - 1, final_rate=1.0).seed == 2**63 - 1
     assert settings(seed=-(2**63)).seed == -(2**63)
+
+
+def test_a_roll_back_cannot_take_back_what_was_archived() -> None:
+    with pytest.raises(UsageError, match="cannot be taken back; use 'skip'"):
+        settings(archive="elsewhere", on_spike="rollback")

@@ -22,7 +22,7 @@ from libertas.curate.rules.languages import (
     base_language,
     stop_words,
 )
-from libertas.curate.rules.ngrams import MOST_UNITS, Repetition, repetition
+from libertas.curate.rules.ngrams import MOST_UNITS, Repetition
 from libertas.curate.rules.rule import Wanted
 from libertas.document import Document
 
@@ -141,9 +141,12 @@ class Analysis:
             return {word: count for word in wanted if (count := self.text.count(word))}
         found: Counter[str] = Counter()
         composed = unicodedata.is_normalized("NFC", self.text)
+        longest = max(map(len, wanted)) if composed else len(self.text)
         for unit, count in self.counts.items():
-            word = (unit if unit.isalnum() else unit.strip(AROUND_WORDS)).lower()
-            word = word if composed else unicodedata.normalize("NFC", word)
+            word = unit if unit.isalnum() else unit.strip(AROUND_WORDS)
+            if len(word) > longest:  # no word gets shorter in lower case
+                continue
+            word = word.lower() if composed else unicodedata.normalize("NFC", word.lower())
             if word in wanted:
                 found[word] += count
         return found
@@ -154,7 +157,7 @@ class Analysis:
         units, counts = self.units, self.counts
         if len(units) > MOST_UNITS:
             units, counts = units[:MOST_UNITS], Counter(units[:MOST_UNITS])
-        return repetition(units, counts, len(self.units) / self.words if self.unspaced else 1.0)
+        return Repetition(units, counts, len(self.units) / self.words if self.unspaced else 1.0)
 
     def words_in(self, part: str) -> float:
         """How many words a part of the text has; of scripts without spaces, estimated by its length."""

@@ -48,7 +48,8 @@ def gopher_ellipsis_lines(analysis: Analysis) -> float:
 def gopher_alphabetic_words(analysis: Analysis) -> float:
     """Share of words with at least one letter; every character of a script without spaces has one."""
     counts = analysis.counts
-    without = sum(n for unit, n in counts.items() if not (unit.isalpha() or any(map(str.isalpha, unit))))
+    others = [unit for unit in counts if not unit.isalpha()]
+    without = sum([counts[unit] for unit in others if not (unit[0].isalpha() or any(map(str.isalpha, unit)))])
     if analysis.unspaced:
         without -= sum(n for unit, n in counts.items() if _is_mark(unit))
     return share(len(analysis.units) - without, len(analysis.units))

@@ -7,7 +7,7 @@ prefix doubling (Manber and Myers 1993): time O(words · lengths), without hashi
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 TOP = (2, 3, 4)
@@ -19,72 +19,75 @@ MOST_UNITS = 1_000_000
 """Of a longer text only so many units are looked at: they take 100 bytes each, while they are."""
 
 
-@dataclass(frozen=True, slots=True)
 class Repetition:
-    """Shares of a text's word characters, by length of the n-grams."""
-
-    top: dict[int, float]
-    """In the most frequent n-gram; 0 where none occurs twice. Of equally frequent ones the longest counts."""
-    duplicate: dict[int, float]
-    """In n-grams that stand earlier already; characters in several of them count once."""
-
-
-def repetition(units: Sequence[str], counts: Counter[str], factor: float = 1.0) -> Repetition:
-    """How much a text repeats itself.
+    """Shares of a text's word characters, by length of the n-grams; those for longer ones only if they are asked for.
 
     Args:
         units: its words, or the characters of a script without spaces.
         counts: how often each unit occurs.
         factor: units per word; an n-gram has `n * factor` units.
     """
-    top, duplicate = dict.fromkeys(TOP, 0.0), dict.fromkeys(DUPLICATE, 0.0)
-    ends = [0, *accumulate(map(len, units))]
-    classes = {unit: number for number, (unit, count) in enumerate(counts.items()) if count > 1}
-    known = [classes.get(unit, -1) for unit in units]  # -1 where an n-gram does not repeat, or does not fit
-    places = [place for place, number in enumerate(known) if number >= 0]
-    length = 1
-    for n in (*TOP, *DUPLICATE):
-        wanted = max(round(n * factor), length + 1)
-        while length < wanted and places:
-            longer = min(wanted, 2 * length)
-            places, keys, often = _grow(known, places, longer - length)
-            length = longer
-        if not places:
-            break
-        if n in top:
-            top[n] = _most_frequent(places, keys, often, ends, length) / ends[-1]
-        else:
-            duplicate[n] = _again(places, keys, ends, length) / ends[-1]
-    return Repetition(top, duplicate)
 
+    def __init__(self, units: Sequence[str], counts: Counter[str], factor: float = 1.0) -> None:
+        """Only single units are known yet."""
+        self._factor, self._length = factor, 1
+        self._ends = [0, *accumulate(map(len, units))]
+        classes = {unit: number if count > 1 else -1 for number, (unit, count) in enumerate(counts.items())}
+        self._known = list(map(classes.__getitem__, units))  # -1 where an n-gram does not repeat, or does not fit
+        self._places = [place for place, number in enumerate(self._known) if number >= 0]
+        self._keys: list[int] = []
+        self._often: Counter[int] = Counter()
 
-def _grow(known: list[int], places: list[int], step: int) -> tuple[list[int], list[int], Counter[int]]:
-    """Make `known` the classes of n-grams longer by `step`; returns where those that repeat are, and their keys."""
-    size, last = len(known), len(known) - step
-    fits = [place for place in places if place < last and known[place + step] >= 0]
-    keys = [known[place] * size + known[place + step] for place in fits]
-    often = Counter(keys)
-    numbers = {key: number for number, (key, count) in enumerate(often.items()) if count > 1}
-    kept = [(place, key) for place, key in zip(fits, keys, strict=True) if key in numbers]
-    for place in places:
-        known[place] = -1
-    for place, key in kept:
-        known[place] = numbers[key]
-    return [place for place, _ in kept], [key for _, key in kept], often
+    @cached_property
+    def top(self) -> dict[int, float]:
+        """In the most frequent n-gram; 0 where none occurs twice. Of equally frequent ones the longest counts."""
+        return {n: self._most_frequent() if self._grown_to(n) else 0.0 for n in TOP}
 
+    @cached_property
+    def duplicate(self) -> dict[int, float]:
+        """In n-grams that stand earlier already; characters in several of them count once."""
+        assert self.top, "shorter n-grams come first"
+        return {n: self._again() if self._grown_to(n) else 0.0 for n in DUPLICATE}
 
-def _most_frequent(places: list[int], keys: list[int], often: Counter[int], ends: list[int], length: int) -> int:
-    most = max(often[key] for key in keys)
-    longest = max(ends[p + length] - ends[p] for p, key in zip(places, keys, strict=True) if often[key] == most)
-    return min(most * longest, ends[-1])
+    def _grown_to(self, n: int) -> bool:
+        """Go on to the next n-grams that are asked for, of `n` words; whether one of them occurs twice."""
+        wanted = max(round(n * self._factor), self._length + 1)
+        while self._length < wanted and self._places:
+            longer = min(wanted, 2 * self._length)
+            self._grow(longer - self._length)
+            self._length = longer
+        return bool(self._places)
 
+    def _grow(self, step: int) -> None:
+        """Make `_known` the classes of n-grams longer by `step`; keep places and keys of those that repeat."""
+        known, size = self._known, len(self._known)
+        last = size - step
+        fits = [place for place in self._places if place < last and known[place + step] >= 0]
+        keys = [known[place] * size + known[place + step] for place in fits]
+        self._often = often = Counter(keys)
+        numbers = {key: number for number, (key, count) in enumerate(often.items()) if count > 1}
+        for place in self._places:
+            known[place] = -1
+        kept = [(place, key) for place, key in zip(fits, keys, strict=True) if key in numbers]
+        for place, key in kept:
+            known[place] = numbers[key]
+        self._places, self._keys = [place for place, _ in kept], [key for _, key in kept]
 
-def _again(places: list[int], keys: list[int], ends: list[int], length: int) -> int:
-    seen: set[int] = set()
-    covered = end = 0
-    for place, key in zip(places, keys, strict=True):
-        if key in seen:
-            covered += ends[place + length] - ends[max(place, end)]
-            end = place + length
-        seen.add(key)
-    return covered
+    def _most_frequent(self) -> float:
+        ends, length, most = self._ends, self._length, max(self._often.values())
+        chosen = {key for key, count in self._often.items() if count == most}
+        longest = max(
+            ends[p + length] - ends[p] for p, key in zip(self._places, self._keys, strict=True) if key in chosen
+        )
+        return min(most * longest, ends[-1]) / ends[-1]
+
+    def _again(self) -> float:
+        ends, length = self._ends, self._length
+        seen: set[int] = set()
+        covered = end = 0
+        for place, key in zip(self._places, self._keys, strict=True):
+            if key in seen:
+                covered += ends[place + length] - ends[max(place, end)]
+                end = place + length
+            seen.add(key)
+        return covered / ends[-1]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libertas.curate.rules.ngrams import DUPLICATE, TOP, repetition
+from libertas.curate.rules.ngrams import DUPLICATE, TOP, Repetition
 
 
 def counted_one_by_one(units: list[str], factor: float) -> tuple[dict[int, float], dict[int, float]]:
@@ -29,7 +29,7 @@ def counted_one_by_one(units: list[str], factor: float) -> tuple[dict[int, float
 
 @given(st.lists(st.sampled_from(["a", "bb", "ccc", "d"]), max_size=60), st.sampled_from([1.0, 1.6, 2.2, 5.4]))
 def test_values_are_those_of_the_definition(units: list[str], factor: float) -> None:
-    found = repetition(units, Counter(units), factor)
+    found = Repetition(units, Counter(units), factor)
     top, duplicate = counted_one_by_one(units, factor)
     assert found.top == pytest.approx(top)
     assert found.duplicate == pytest.approx(duplicate)
@@ -37,6 +37,6 @@ def test_values_are_those_of_the_definition(units: list[str], factor: float) -> 
 
 def test_a_text_that_is_one_word_over_and_over_is_nothing_but_repetition() -> None:
     units = ["spam"] * 5000
-    found = repetition(units, Counter(units))
+    found = Repetition(units, Counter(units))
     assert set(found.top.values()) == {1.0}
     assert found.duplicate[10] == pytest.approx(4999 / 5000)

@@ -1,12 +1,13 @@
 """Continue texts: several at a time, reproducible by seed, each as if it were alone. B rows, T time, V vocabulary."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from libertas.errors import UsageError
+from libertas.generate.decode import native_step
 from libertas.model.transformer import Model
 
 PADDING, TEXT = 0, 1
@@ -39,7 +40,8 @@ class Continuation:
 
     tokens: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
-    """Natural logarithm of the probability that the model gave to each token, before `Sampling` changed anything."""
+    """Natural logarithm of the probability that the model gave to each token, before `Sampling` changed anything; empty
+    where nobody asked."""
     ended: bool = False
     """Whether the end token came, or `stop` said so."""
 
@@ -52,6 +54,7 @@ def sample(
     *,
     end: int | None = None,
     stop: Callable[[list[int]], bool] | None = None,
+    log_probabilities: bool = False,
 ) -> list[Continuation]:
     """Continue some texts together; what is added to one does not depend on the others, but for rounding.
 
@@ -62,45 +65,56 @@ def sample(
         how: the next token is chosen.
         end: token id that ends a text and is not returned.
         stop: whether a text is at its end, by the tokens that were added to it.
+        log_probabilities: whether to return them.
 
     Raises:
         UsageError: a prompt is empty.
     """
     if not prompts or not all(len(prompt) for prompt in prompts):
         raise UsageError("the prompt has no tokens; give at least one character")
-    context = model.config.context
     generators = [torch.Generator().manual_seed(how.seed + row * ROWS_APART) for row in range(len(prompts))]
     texts = [list(prompt) for prompt in prompts]
     added = [Continuation() for _ in prompts]
-    cache = model.new_cache()
-    unread, documents = _padded([text[-context:] for text in texts])
     with torch.no_grad():
-        for _ in range(count):
-            if cache[0].length + unread.shape[1] > context:  # full: start over with the later half as context
-                cache = model.new_cache()
-                unread, documents = _padded([text[-(context // 2) :] for text in texts])
-            logits_BV = model.unembed(model.hidden(unread, cache, documents)[:, -1])
-            chosen = [_draw(logits_BV[row], texts[row], how, generators[row]) for row in range(len(texts))]
-            scores = logits_BV.log_softmax(-1)
+        for _, logits_BV in zip(range(count), _logits(model, texts), strict=False):
+            chosen = _draw_all(logits_BV, texts, how, generators)
+            if log_probabilities:
+                scores = (logits_BV[range(len(chosen)), chosen] - logits_BV.logsumexp(-1)).tolist()
             for row, token in enumerate(chosen):
                 texts[row].append(token)
-                if not added[row].ended:
-                    _add(added[row], token, float(scores[row, token]), end, stop)
+                if added[row].ended or token == end:
+                    added[row].ended = True
+                    continue
+                added[row].tokens.append(token)
+                if log_probabilities:
+                    added[row].log_probabilities.append(scores[row])
+                added[row].ended = stop is not None and stop(added[row].tokens)
             if all(continuation.ended for continuation in added):
                 break
-            unread = torch.tensor(chosen)[:, None]
-            if documents is not None:
-                documents = torch.nn.functional.pad(documents, (0, 1), value=TEXT)
     return added
 
 
-def _add(to: Continuation, token: int, score: float, end: int | None, stop: Callable[[list[int]], bool] | None) -> None:
-    if token == end:
-        to.ended = True
-        return
-    to.tokens.append(token)
-    to.log_probabilities.append(score)
-    to.ended = stop is not None and stop(to.tokens)
+def _logits(model: Model, texts: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+    """The logits (B, V) after the last token of each text, over and over: between, each text becomes one token longer.
+
+    A full context is begun anew with its later half.
+    """
+    context = kept = model.config.context
+    while True:
+        cache = model.new_cache()
+        rows = [text[-kept:] for text in texts]
+        unread, documents = _padded(rows)
+        yield model.unembed(model.hidden(unread, cache, documents)[:, -1])
+        step = native_step(model, cache, [unread.shape[1] - len(row) for row in rows])
+        while cache[0].length < context:
+            last = [text[-1] for text in texts]
+            if step is not None:
+                yield step(last)
+                continue
+            if documents is not None:
+                documents = torch.nn.functional.pad(documents, (0, 1), value=TEXT)
+            yield model.unembed(model.hidden(torch.tensor(last)[:, None], cache, documents)[:, -1])
+        kept = max(context // 2, 1)
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor | None]:
@@ -110,6 +124,15 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor | None]:
     if all(len(row) == longest for row in rows):
         return tokens, None
     return tokens, torch.tensor([[PADDING] * (longest - len(row)) + [TEXT] * len(row) for row in rows])
+
+
+def _draw_all(
+    logits_BV: Tensor, texts: Sequence[Sequence[int]], how: Sampling, generators: Sequence[torch.Generator]
+) -> list[int]:
+    if how.temperature == 0 and how.repetition_penalty == 1.0:
+        likeliest: list[int] = logits_BV.argmax(-1).tolist()
+        return likeliest
+    return [_draw(logits_V, text, how, by) for logits_V, text, by in zip(logits_BV, texts, generators, strict=True)]
 
 
 def _draw(logits_V: Tensor, text: Sequence[int], how: Sampling, generator: torch.Generator) -> int:

@@ -6,7 +6,7 @@ The format is a length in 8 bytes, a JSON header of that length, and the tensors
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,14 @@ from libertas.errors import UsageError
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+SUFFIX = ".safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """The numbers that weights are made of, by the names that safetensors has for them."""
-DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+ALL_DTYPES = {**DTYPES, "I64": torch.int64, "I32": torch.int32, "U8": torch.uint8, "BOOL": torch.bool}
+"""What a training keeps beside weights may also count."""
+DTYPE_NAMES = {dtype: name for name, dtype in ALL_DTYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +46,40 @@ class TensorFact:
     @property
     def width(self) -> int:
         """Bytes of one of them."""
-        return DTYPES[self.dtype].itemsize
+        return ALL_DTYPES[self.dtype].itemsize
 
     @property
     def bytes(self) -> int:
         """Of all of them."""
         return self.numbers * self.width
 
+    @staticmethod
+    def of(tensor: Tensor) -> "TensorFact":
+        """What a header will say of a tensor."""
+        return TensorFact(DTYPE_NAMES[tensor.dtype], tuple(tensor.shape))
+
 
 class TensorFiles:
     """The safetensors of a folder, in one file or in several with an index; use it in a `with` block."""
 
-    def __init__(self, folder: Path) -> None:
-        """Find the files; nothing is read yet.
+    def __init__(self, folder: Path, stem: str = "") -> None:
+        """Find the files, all of them or those of one `stem`; nothing is read yet.
 
         Raises:
             UsageError: there are none, or only pickles.
         """
         self.folder = folder
-        if (folder / INDEX).exists():
+        index = folder / (f"{stem}{SUFFIX}.index.json" if stem else INDEX)
+        if index.exists():
             try:
-                places = orjson.loads((folder / INDEX).read_bytes())["weight_map"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise UsageError(f"{folder / INDEX} is no index of safetensors ({error}); copy it again") from error
-            self.files = [folder / name for name in sorted(set(places.values()))]
+                names = sorted(set(orjson.loads(index.read_bytes())["weight_map"].values()))
+                if any(Path(name).name != name for name in names):
+                    raise ValueError("it names files of other folders")
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise UsageError(f"{index} is no index of safetensors ({error}); copy it again") from error
+            self.files = [folder / name for name in names]
         else:
-            self.files = sorted(folder.glob("*.safetensors"))
+            self.files = sorted(folder.glob(f"{stem}{SUFFIX}" if stem else f"*{SUFFIX}"))
         if not self.files:
             pickle = next((p for pattern in PICKLES for p in folder.glob(pattern)), None)
             why = f"{pickle.name} is a pickle, which may run any program when it is read; " if pickle else ""
@@ -112,11 +123,13 @@ class TensorFiles:
         return tensor
 
 
-def write_tensors(path: Path, facts: Mapping[str, TensorFact], make: Callable[[str], Tensor]) -> None:
+def write_tensors(
+    path: Path, facts: Mapping[str, TensorFact], make: Callable[[str], Tensor], finite: bool = True
+) -> None:
     """Write a file of tensors, each made when its turn comes; the bytes are those that `safetensors` itself writes.
 
     Raises:
-        UsageError: a tensor holds a number that is none, or is not what was announced.
+        UsageError: a tensor is not what was announced, or, where they must be finite, holds a number that is none.
     """
     order = sorted(facts, key=lambda name: (-facts[name].width, name))
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
@@ -133,7 +146,7 @@ def write_tensors(path: Path, facts: Mapping[str, TensorFact], make: Callable[[s
             tensor = make(name).contiguous()
             if tuple(tensor.shape) != facts[name].shape or DTYPE_NAMES[tensor.dtype] != facts[name].dtype:
                 raise UsageError(f"{name} is {tuple(tensor.shape)} of {tensor.dtype}; expected {facts[name]}")
-            if not bool(torch.isfinite(tensor).all()):
+            if finite and not bool(torch.isfinite(tensor).all()):
                 raise UsageError(
                     f"{name} holds NaN or infinity; expected numbers; the weights are of no use as they are"
                 )
@@ -154,3 +167,14 @@ def sharded(facts: Mapping[str, TensorFact], at_most: int) -> Iterator[dict[str,
         size += facts[name].bytes
     if group:
         yield group
+
+
+def tensor_file_name(stem: str, number: int, of: int) -> str:
+    """Name of one file, as `transformers` names it: counted from 1; a single one has no number."""
+    return f"{stem}{SUFFIX}" if of == 1 else f"{stem}-{number:05}-of-{of:05}{SUFFIX}"
+
+
+def tensor_file_index(stem: str, groups: Sequence[Mapping[str, TensorFact]]) -> dict[str, Any]:
+    """Which file holds which tensor, as `transformers` writes it."""
+    places = {t: tensor_file_name(stem, n, len(groups)) for n, group in enumerate(groups, start=1) for t in group}
+    return {"metadata": {"total_size": sum(f.bytes for g in groups for f in g.values())}, "weight_map": places}

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from libertas.errors import UsageError
+from libertas.generate.sample import Sampling, sample
 from libertas.model.config import ModelConfig
-from libertas.model.sample import Sampling, sample
 from libertas.model.transformer import Model
 
 SHAPE = ModelConfig(vocabulary=50, width=32, layers=2, heads=2, context=16, window=8)
@@ -28,7 +28,7 @@ def one(model: Model, prompt: list[int], count: int, how: Sampling) -> list[int]
 
 def test_greedy_sampling_takes_the_likeliest_token_each_time() -> None:
     model, tokens = lively(), [3, 1, 4]
-    (found,) = sample(model, [tokens], 8, GREEDY)
+    (found,) = sample(model, [tokens], 8, GREEDY, log_probabilities=True)
     for token, score in zip(found.tokens, found.log_probabilities, strict=True):
         with torch.no_grad():
             logits = model(torch.tensor([tokens]))[0, -1]
@@ -42,9 +42,9 @@ def test_texts_of_other_lengths_in_one_batch_come_out_as_if_alone(positions: str
     model = lively(replace(SHAPE, context=64, positions=positions, key_heads=1))
     prompts = [[5], list(range(20)), [7, 8, 9], list(range(30, 41))]
     for how in (GREEDY, Sampling(temperature=1.3, top_k=9, seed=4)):
-        together = sample(model, prompts, 20, how)
+        together = sample(model, prompts, 20, how, log_probabilities=True)
         alone = [
-            sample(model, [prompt], 20, replace(how, seed=how.seed + (row << 32)))[0]
+            sample(model, [prompt], 20, replace(how, seed=how.seed + (row << 32)), log_probabilities=True)[0]
             for row, prompt in enumerate(prompts)
         ]
         assert [c.tokens for c in together] == [c.tokens for c in alone]
@@ -60,8 +60,7 @@ def test_a_local_layer_keeps_no_more_than_its_window() -> None:
         steps = torch.cat([model(part, cache) for part in tokens.split([13, 1, 1, 9, 16], dim=1)], dim=1)
         assert torch.allclose(steps, model(tokens), atol=1e-4)
     assert [c.length for c in cache] == [40, 40]
-    assert cache[1]._keys is not None
-    assert cache[1]._keys.shape[2] == SHAPE.window - 1
+    assert [part.shape[2] for part in cache[1].kept()] == [SHAPE.window] * 2
 
 
 def test_equal_seeds_give_equal_texts_and_others_differ() -> None:
@@ -72,7 +71,7 @@ def test_equal_seeds_give_equal_texts_and_others_differ() -> None:
 
 
 def test_a_text_longer_than_the_context_goes_on() -> None:
-    (found,) = sample(lively(), [list(range(40))], 40, Sampling(temperature=1.0))
+    (found,) = sample(lively(), [list(range(40))], 40, Sampling(temperature=1.0), log_probabilities=True)
     assert len(found.tokens) == len(found.log_probabilities) == 40
 
 
