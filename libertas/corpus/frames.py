@@ -92,6 +92,10 @@ def quick_turns() -> Iterator[None]:
             sys.setswitchinterval(_usual_turn)
 
 
+LARGEST_FRAME = 1 << 31
+"""More than a frame of a corpus expands to."""
+
+
 def frame_by_frame(data: bytes, bounds: Sequence[int]) -> Iterator[Frame]:
     """What each of some neighbouring frames expands to, one in memory at a time.
 
@@ -104,13 +108,23 @@ def frame_by_frame(data: bytes, bounds: Sequence[int]) -> Iterator[Frame]:
     """
     view, expander = memoryview(data), zstandard.ZstdDecompressor()
     for start, end in pairwise(bounds):
+        _require_believable(view[start:end])
         yield expander.decompress(view[start:end])
+
+
+def _require_believable(frame: memoryview) -> None:
+    """Refuse a frame whose damaged head would have all memory taken for what it says it holds."""
+    size = zstandard.frame_content_size(frame)
+    if size > LARGEST_FRAME:
+        raise zstandard.ZstdError(f"its head claims {size:,} bytes")
 
 
 def frames_at_once(data: bytes, bounds: Sequence[int]) -> Iterator[Frame]:
     """As `frame_by_frame`, all in one go in which other threads may run."""
     if bounds[-2] >= len(data):
         raise zstandard.ZstdError("it was cut off")
+    for start, end in pairwise(bounds):
+        _require_believable(memoryview(data)[start:end])
     segments = np.array([(start, min(end, len(data)) - start) for start, end in pairwise(bounds)], "<u8")
     buffers = zstandard.BufferWithSegments(data, segments.tobytes())
     found = zstandard.ZstdDecompressor().multi_decompress_to_buffer(buffers, threads=1)

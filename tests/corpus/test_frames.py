@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from making import document
 
@@ -120,13 +120,14 @@ def expands_to_the_same(damaged: bytearray, whole: bytes, bounds) -> bool:
     start, end = bounds
     try:
         found = zstandard.ZstdDecompressor().decompress(bytes(damaged[start:end]))
-    except zstandard.ZstdError:
+    except (zstandard.ZstdError, MemoryError):
         return False
     return found == zstandard.ZstdDecompressor().decompress(whole[start:end])
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True, allow_subnormal=False), bit=st.integers(0, 7))
+@example(place=0.00010389937491308121, bit=7)  # the frame claims to hold more than there is memory
 def test_a_flipped_bit_costs_its_frame_whose_documents_are_counted(shard: Path, place: float, bit: int) -> None:
     table = read_seek_table(shard)
     assert table is not None
