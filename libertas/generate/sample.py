@@ -130,7 +130,8 @@ def _draw_all(
     logits_BV: Tensor, texts: Sequence[Sequence[int]], how: Sampling, generators: Sequence[torch.Generator]
 ) -> list[int]:
     if how.temperature == 0 and how.repetition_penalty == 1.0:
-        likeliest: list[int] = logits_BV.argmax(-1).tolist()
+        # By numpy, in this thread: torch's threads, once called, keep their cores awake for what the kernel does next.
+        likeliest: list[int] = logits_BV.numpy(force=True).argmax(-1).tolist()
         return likeliest
     return [_draw(logits_V, text, how, by) for logits_V, text, by in zip(logits_BV, texts, generators, strict=True)]
 
