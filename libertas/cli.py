@@ -163,7 +163,7 @@ def why(name: str, /, *paths: Path) -> None:
 def demo(
     *, into: Path = Path("demo"), warc: tuple[Path, ...] = (), steps: int | None = None, fresh: bool = False
 ) -> None:
-    """The whole life of a small language model in about four minutes, offline, with nothing to download.
+    """The whole life of a small language model in about three minutes, offline, with nothing to download.
 
     Web pages are crawled from Python's own documentation server into a WARC file, become documents, a curated
     mixture, tokens, a trained model, scores, and a paragraph that is traced back to the bytes it came from.

@@ -26,7 +26,7 @@ def demo(into: Path, warc: tuple[Path, ...], steps: int | None, fresh: bool) -> 
     tables = demo_tables(warc, steps)
     steps_planned = plan(tables, into, FIRST_LAB.name)
     place = escape(str(into))
-    say(f"[bold]libertas demo[/bold] in {place}/: {len(steps_planned)} stages, about four minutes, offline")
+    say(f"[bold]libertas demo[/bold] in {place}/: {len(steps_planned)} stages, about three minutes, offline")
     run_steps(steps_planned, fresh=fresh, after=_show)
     _closing_screen(into, time.monotonic() - started)
 
