@@ -173,7 +173,7 @@ class _Child(Generic[Item, Result]):
     def _start(self) -> None:
         context = get_context("forkserver")
         home = getattr(self.function, "func", self.function).__module__
-        start_ahead(home)
+        _start_forkserver(home)
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_serve, args=(other, self.function, self.limits), daemon=True)
         with _interrupts_wait(), _one_thread_each():
@@ -306,11 +306,8 @@ def _listen(connection: Connection, batches: "SimpleQueue[Sequence[Any]]") -> No
         os._exit(0)  # the parent is gone
 
 
-def start_ahead(module: str) -> None:
-    """Start the process that children are forked from, which imports a module, and do not wait for it.
-
-    Every `Pool` does it; whoever knows earlier that there will be one lets both import at the same time.
-    """
+def _start_forkserver(module: str) -> None:
+    """Start the process that children are forked from, which imports a module, and do not wait for it."""
     set_forkserver_preload([module] if module != "__main__" else [])
     resource_tracker.ensure_running()  # which would let interrupts through
     with _interrupts_wait(), _one_thread_each():

@@ -51,16 +51,3 @@ def _divided(alone: list[int], whole: list[int]) -> Pair:
         (i for i, (a, b) in enumerate(zip(alone, whole, strict=False)) if a != b), min(len(alone), len(whole))
     )
     return Pair(whole, len(whole) - shared, spanned=True)
-
-
-def encode_pair_as_lm_eval(tokenizer: Tokenizer, prompt: str, continuation: str) -> Pair:
-    """Prompt and continuation as lm-eval 0.4 divides them (`TemplateLM._encode_pair`).
-
-    White space at the prompt's end belongs to the continuation, and the continuation's tokens are those beyond the
-    *number* of the prompt's tokens: where a token spans the join, that may be none.
-    """
-    spaces = len(prompt) - len(prompt.rstrip())
-    if spaces:
-        prompt, continuation = prompt[:-spaces], prompt[-spaces:] + continuation
-    alone, whole = _encoded(tokenizer, [prompt, prompt + continuation])
-    return Pair(whole, max(0, len(whole) - len(alone)), spanned=whole[: len(alone)] != alone)

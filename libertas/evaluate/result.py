@@ -95,6 +95,8 @@ def evaluate(config: EvaluateConfig) -> Result:
     if not draft.finished():
         documents = _held_out(config.corpus) if config.corpus else []
         tasks = [load_task(spec, config.seed) for spec in config.tasks]
+        for task in tasks:
+            readings_of(config, task)  # refused before a model is loaded
         torch.set_num_threads(config.threads)
         torch.set_flush_denormal(True)
         model = checkpoint.load_checkpoint(config.run)
