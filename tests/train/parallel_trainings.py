@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._C._distributed_c10d import _get_work_registry_size as exchanges_under_way
+from torch.distributed import _functional_collectives as collectives
 
 from libertas.model.config import ModelConfig
 from libertas.model.sizes import SIZES
@@ -126,6 +128,11 @@ def training(job: dict[str, Any]) -> None:
             found[0].detach().to_local()[0, 0] += 1e-7
         return clipped(layout, found, largest)
 
+    def wrap(tensor: torch.Tensor) -> Any:
+        assert exchanges_under_way() <= 1, "an exchange began before the last one was over, which gloo does not bear"
+        return wrapped(tensor)
+
+    wrapped, collectives._maybe_wrap_tensor = collectives._maybe_wrap_tensor, wrap
     clipped, Layout.clip = Layout.clip, clip  # type: ignore[method-assign]
     original, Layout.reached = Layout.reached, reached  # type: ignore[method-assign]
     try:
@@ -134,6 +141,7 @@ def training(job: dict[str, Any]) -> None:
         assert stop is not None
     finally:
         Layout.reached, Layout.clip = original, clipped  # type: ignore[method-assign]
+        collectives._maybe_wrap_tensor = wrapped
         torch.set_default_dtype(torch.float32)
 
 
