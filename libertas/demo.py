@@ -49,7 +49,7 @@ def demo_tables(warc: tuple[Path, ...] = (), steps: int | None = None) -> Tables
         tables["gather"] = {"archives": [str(p.resolve()) for p in warc], "component": "web", "out": "corpora/web"}
         for stage in ("curate", "dedup", "redact", "mix"):
             tables[stage]["corpora"] = ["corpora/web"]
-        del tables["mix"]["weights"], tables["curate"]["languages"]
+        del tables["mix"]["weights"], tables["curate"]["languages"], tables["evaluate"]["tasks"]
         tables["generate"]["prompt"] = "The"
     return tables
 

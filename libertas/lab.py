@@ -28,7 +28,7 @@ from libertas.terminal import printable, say
 
 Tables = dict[str, Any]
 
-WORDS = "python:"
+WORDS = ("python:", "planted:")
 """How texts begin that stand where a path may stand and are none, such as `python:source`."""
 
 

@@ -119,14 +119,15 @@ LOOKS = {
     "compare": Stage(
         config="libertas.evaluate.config:CompareConfig",
         function="libertas.evaluate.compare:compare",
-        summary="Compare two models on the same items: paired differences, flips, and a gate.",
-        usage="OLD NEW [--gate]",
+        summary="Compare models on the same items: paired differences, flips, and a gate.",
+        usage="OLD NEW... [--gate]",
         positional="results",
         examples=(
             "libertas compare result-old result-new",
             "libertas compare result-old result-new --gate --margin 0.02",
+            "libertas compare result-base result-a result-b --out compared.json",
         ),
-        render="libertas.evaluate.compare:comparison_tables",
+        render="libertas.evaluate.compare_tables:comparison_tables",
     ),
 }
 """Commands that only look and make no artifact, so that no lab can have them; most belong below a stage."""
@@ -321,12 +322,15 @@ STAGES: dict[str, Stage] = {
     ),
     "evaluate": Stage(
         config="libertas.evaluate.config:EvaluateConfig",
-        function="libertas.evaluate.result:evaluate",
+        function="libertas.evaluate.gate:evaluate_against",
         summary="Score a model: standard error, protocols and contamination beside every number.",
         usage="RUN --corpus DIR --out DIR",
         positional="run",
-        examples=("libertas evaluate run --corpus mix --index index --out result",),
-        render="libertas.evaluate.result:tables",
+        examples=(
+            "libertas evaluate run --corpus mix --index index --out result",
+            "libertas evaluate run-new --corpus mix --out result-new --baseline result --gate",
+        ),
+        render="libertas.evaluate.gate:evaluation_tables",
     ),
     "lm-eval": Stage(
         config="libertas.evaluate.config:HarnessConfig",

@@ -111,6 +111,14 @@ def test_the_demo_runs_the_tables_of_the_first_lab() -> None:
     assert demo_tables() == read_lab(FIRST_LAB)
 
 
+def test_the_students_of_the_exam_differ_in_nothing_but_what_they_read(tmp_path: Path) -> None:
+    tables = read_lab(FIRST_LAB.with_name("exam.toml"))
+    plan(tables, tmp_path, "exam.toml")
+    for stage in ("mix", "tokenize", "train", "evaluate"):
+        reader, crammer = (str(tables[stage][name]) for name in ("reader", "crammer"))
+        assert reader.replace("reader", "crammer").replace("corpora/facts", "corpora/exams") == crammer
+
+
 def test_the_demo_takes_archives_of_ones_own(tmp_path: Path) -> None:
     archive = tmp_path / "mine.warc.gz"
     archive.touch()
@@ -118,6 +126,7 @@ def test_the_demo_takes_archives_of_ones_own(tmp_path: Path) -> None:
     gathered = [s.config for s in steps if s.title == "gather"]
     assert gathered[0].archives == (archive,)
     assert next(s.config.steps for s in steps if s.title == "train") == 7
+    assert next(s.config.tasks for s in steps if s.title == "evaluate") == ()  # they do not tell what it asks
     with pytest.raises(UsageError, match=r"gone\.warc does not exist"):
         demo_tables((tmp_path / "gone.warc",))
     with pytest.raises(UsageError, match="is a directory; expected a WARC file"):

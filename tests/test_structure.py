@@ -24,7 +24,9 @@ MAY_IMPORT = {
     "corpus": {"document", "lineage", "engine"},
     "engine": set(),
     "permutation": set(),
-    "gather": {"document", "corpus", "engine", "lineage"},
+    "planting": set(),
+    "page": set(),
+    "gather": {"document", "corpus", "engine", "lineage", "planting"},
     "curate": {"document", "corpus", "engine", "permutation", "lineage"},
     "tokenize": {"document", "corpus", "engine", "permutation", "lineage"},
     "model": set(),
@@ -33,9 +35,10 @@ MAY_IMPORT = {
     "exchange": {"lineage", "model", "tensor_files"},
     "train": {"lineage", "tokenize", "model", "tensor_files"},
     "trace": {"document", "corpus", "lineage", "gather", "curate", "tokenize"},
-    "evaluate": {"document", "corpus", "lineage", "tokenize", "model", "generate", "train", "trace"},
+    "evaluate": {"document", "corpus", "lineage", "curate", "tokenize", "model", "generate", "train", "trace"}
+    | {"planting", "page"},
     "serve": {"document", "corpus", "lineage", "gather", "curate", "tokenize", "model", "generate", "train", "trace"}
-    | {"evaluate"},
+    | {"evaluate", "page"},
     "stages": set(),
     "lab": {"stages", "lineage"},
     "demo": {"lab", "lineage"},

@@ -1,20 +1,22 @@
 """Asking: items and readings -> requests, one pass over them, and what was chosen under every reading."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from libertas.evaluate.encode import encode_pairs
+from libertas.errors import UsageError
+from libertas.evaluate.asked import AskedItem, RequestSheet, ask_item
+from libertas.evaluate.asking import Asking
+from libertas.evaluate.chat import Prompting, framed, prompting_of
+from libertas.evaluate.encode import Pair
 from libertas.evaluate.item import Item
-from libertas.evaluate.protocol import Protocol
 from libertas.evaluate.reading import DEFAULT_READINGS, Compared, Reading
-from libertas.evaluate.score import Scored, fit, score
+from libertas.evaluate.score import Request, Scored, fit, score
 from libertas.evaluate.shots import NONE, Shots, examples_for
 from libertas.model.transformer import Model
-from libertas.tokenize.bpe import closing_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Choice:
     chosen: int
     """The highest score; the first of equals; -1 where it had to be the likeliest token and was not."""
     answer_only: int
-    """What is chosen without passage and question: above chance, the choices give themselves away."""
+    """What is chosen without passage and question: above chance, the choices give themselves away; -1 where that
+    was not asked, as of an item that has neither."""
     truncated: bool
     spanned: bool
     """Whether a token spans the join of prompt and choice."""
@@ -58,17 +61,6 @@ class Choice:
         }
 
 
-class _Sheet:
-    """What is asked of a model: prompts and continuations, each pair once."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[tuple[str, str], int] = {}
-
-    def ask(self, prompt: str, continuation: str) -> int:
-        """Number of this continuation of this prompt."""
-        return self.numbers.setdefault((prompt, continuation), len(self.numbers))
-
-
 @dataclass(frozen=True, slots=True)
 class _Found:
     scored: Scored
@@ -76,18 +68,17 @@ class _Found:
     spanned: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One item under one protocol: numbers of its requests, one for each choice."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrangement:
+    """One way to lay out a task; several share a pass, and what they have in common is read once."""
 
-    item: Item
-    choices: tuple[str, ...]
-    """What is compared, without the space that the protocol adds before it."""
-    given: list[int]
-    blind: list[int]
-    """Without passage and question."""
-    after_cue: list[int]
-    after_nothing: list[int]
+    items: Sequence[Item]
+    """With choices."""
+    readings: Sequence[Reading]
+    """Of protocols that compare choices; those of one protocol share its requests."""
+    pool: Sequence[Item] = ()
+    """Items that may be examples."""
+    shots: Shots = NONE
 
 
 def answer(
@@ -98,6 +89,8 @@ def answer(
     pool: Sequence[Item] = (),
     shots: Shots = NONE,
     title: str = "multiple choice",
+    prompting: Prompting | None = None,
+    refused: list[str] | None = None,
 ) -> list[Choice]:
     """Every item under every reading, items outermost; also without passage and question, for the baseline.
 
@@ -109,54 +102,112 @@ def answer(
         pool: items that may be examples.
         shots: how many examples stand before an item, and which.
         title: of the progress bar.
+        prompting: what the model's files say of prompts; without it, it was trained here.
+        refused: is filled with a line for each item that cannot be asked.
+
+    Raises:
+        UsageError: an item cannot be asked, and `refused` is not given.
     """
-    sheet = _Sheet()
-    protocols = {reading.protocol.name: reading.protocol for reading in readings}
-    ways = {reading.normalization for reading in readings}
-    asked = []
-    for item in items:
-        examples = examples_for(item, pool, shots)
-        asked.append({name: _ask(sheet, protocol, item, examples, ways) for name, protocol in protocols.items()})
-    found = _found(model, tokenizer, sheet, title)
-    return [_choice(reading, own[reading.protocol.name], found) for own in asked for reading in readings]
+    arrangement = Arrangement(items=items, readings=readings, pool=pool, shots=shots)
+    return answer_arranged(model, tokenizer, [arrangement], title, prompting=prompting, refused=refused)[0]
 
 
-def first_prompt(items: Sequence[Item], protocol: Protocol, pool: Sequence[Item], shots: Shots) -> str:
-    """The words before the first item's answer, examples included."""
-    return _before(protocol, items[0], examples_for(items[0], pool, shots)) + protocol.prompt(items[0])
+def answer_arranged(
+    model: Model,
+    tokenizer: Tokenizer,
+    arrangements: Sequence[Arrangement],
+    title: str,
+    blind: bool = True,
+    before: Callable[[Sequence[Request]], None] | None = None,
+    prompting: Prompting | None = None,
+    refused: list[str] | None = None,
+) -> list[list[Choice]]:
+    """What `answer` says of each arrangement, from one pass over all of them.
 
+    An item that cannot be asked in one of them is left out of all, so that they have the same items.
 
-def _before(protocol: Protocol, item: Item, examples: Sequence[Item]) -> str:
-    return protocol.heading(item) + "".join(protocol.example(example) for example in examples)
+    Args:
+        model: in evaluation mode.
+        tokenizer: of the model.
+        arrangements: equal prompts and choices of several are scored once.
+        title: of the progress bar.
+        blind: whether the choices are also asked for without passage and question.
+        before: is shown the requests before they are scored.
+        prompting: what the model's files say of prompts; without it, it was trained here.
+        refused: is filled with a line for each item that cannot be asked.
 
-
-def _found(model: Model, tokenizer: Tokenizer, sheet: _Sheet, title: str) -> list[_Found]:
-    end = closing_token(tokenizer)
-    pairs = encode_pairs(tokenizer, list(sheet.numbers))
-    fitted = [fit([end, *pair.tokens], pair.scored, model.config.context) for pair in pairs]
-    scored = score(model, [request for request, _ in fitted], title)
+    Raises:
+        UsageError: an item cannot be asked, and `refused` is not given.
+    """
+    said = prompting or prompting_of(tokenizer)
+    sheet = RequestSheet()
+    asked = [_arranged(sheet, arrangement, said, blind) for arrangement in arrangements]
+    pairs = sheet.tokenized(tokenizer, said)
+    everything = (one for rows in asked for own in rows for one in own.values())
+    why = sheet.unaskable(pairs, everything, model.config.context)
+    if refused is None and why:
+        raise UsageError(next(iter(why.values())))
+    if refused is not None:
+        refused += why.values()
+    kept = [[own for own in rows if all(one.item.id not in why for one in own.values())] for rows in asked]
+    numbers = {number for rows in kept for own in rows for one in own.values() for number in one.numbers}
+    found = _found(model, pairs, sorted(numbers), title, before)
     return [
-        _Found(one, truncated, pair.spanned) for one, (_, truncated), pair in zip(scored, fitted, pairs, strict=True)
+        [_choice(reading, own[_key(reading)], found) for own in rows for reading in arrangement.readings]
+        for arrangement, rows in zip(arrangements, kept, strict=True)
     ]
 
 
-def _ask(sheet: _Sheet, protocol: Protocol, item: Item, examples: Sequence[Item], ways: set[str]) -> _Asked:
-    before = _before(protocol, item, examples)
-    nothing = replace(item, passage="", question="")
-    pairs = protocol.asked(item)
-    texts = tuple(text for _, text in pairs)
-    blind = protocol.asked(nothing) if item.ending else [(protocol.prompt(nothing), text) for text in texts]
-    return _Asked(
-        item=item,
-        choices=texts if protocol.continues(item) else tuple(text[1:] for text in texts),
-        given=[sheet.ask(before + prompt, text) for prompt, text in pairs],
-        blind=[sheet.ask(before + prompt, text) for prompt, text in blind],
-        after_cue=[sheet.ask(protocol.cue, text) for text in texts] if "pmi" in ways else [],
-        after_nothing=[sheet.ask("", text) for text in texts] if "pmi-bare" in ways else [],
-    )
+def _key(reading: Reading) -> tuple[str, Asking]:
+    """Readings with the same key share their requests."""
+    return reading.protocol.name, reading.asking
 
 
-def _choice(reading: Reading, asked: _Asked, found: Sequence[_Found]) -> Choice:
+def _arranged(
+    sheet: RequestSheet, arrangement: Arrangement, prompting: Prompting, blind: bool
+) -> list[dict[tuple[str, Asking], AskedItem]]:
+    """Every item under every protocol of the arrangement."""
+    ways = {reading.normalization for reading in arrangement.readings}
+    asked = []
+    for item in arrangement.items:
+        examples = examples_for(item, arrangement.pool, arrangement.shots)
+        own = {_key(reading): reading for reading in arrangement.readings}
+        asked.append({k: ask_item(sheet, one, prompting, item, examples, ways, blind) for k, one in own.items()})
+    return asked
+
+
+def first_prompt(
+    items: Sequence[Item],
+    reading: Reading,
+    pool: Sequence[Item],
+    shots: Shots,
+    prompting: Prompting,
+) -> str:
+    """The words before the first item's answer, examples and chat template included."""
+    item, protocol = items[0], reading.protocol
+    examples = examples_for(item, pool, shots)
+    return framed(protocol.prompt(item), protocol.cue_of(item), protocol, item, examples, reading.asking, prompting)
+
+
+def _found(
+    model: Model,
+    pairs: Sequence[Pair],
+    numbers: Sequence[int],
+    title: str,
+    before: Callable[[Sequence[Request]], None] | None,
+) -> dict[int, _Found]:
+    """What the model makes of the requests with these numbers."""
+    fitted = [fit(pairs[number].tokens, pairs[number].scored, model.config.context) for number in numbers]
+    requests = [request for request, _ in fitted]
+    if before is not None:
+        before(requests)
+    return {
+        number: _Found(one, truncated, pairs[number].spanned)
+        for number, one, (_, truncated) in zip(numbers, score(model, requests, title), fitted, strict=True)
+    }
+
+
+def _choice(reading: Reading, asked: AskedItem, found: Mapping[int, _Found]) -> Choice:
     def scores(numbers: Sequence[int]) -> list[float]:
         return [
             reading.score(
@@ -182,7 +233,7 @@ def _choice(reading: Reading, asked: _Asked, found: Sequence[_Found]) -> Choice:
         log_probabilities=tuple(one.scored.total for one in given),
         scores=tuple(compared),
         chosen=chosen,
-        answer_only=int(np.argmax(scores(asked.blind))),
+        answer_only=int(np.argmax(scores(asked.blind))) if asked.blind else -1,
         truncated=any(one.truncated for one in given),
         spanned=any(one.spanned for one in given),
     )

@@ -4,9 +4,10 @@ A grader says whether an answer is right, never how right. Each task's own right
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from fractions import Fraction
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from libertas.errors import UsageError
@@ -17,7 +18,7 @@ from libertas.evaluate.sandbox import run_program
 NUMBER = re.compile(r"(?:(?<![\w)\]}])[-−])?\$?(\d[\d,]{0,40}(?:\.\d{1,40})?(?:/\d{1,20})?|\.\d{1,40})")
 """A number as people write it: sign, thousands with commas, a decimal or a simple fraction."""
 LETTER = re.compile(r"\(?([A-Z])(?:[).:,\n]|$)")
-SAID = re.compile(r"answer(?: is)?:? {0,3}\(?([A-Z])(?![A-Za-z])", re.IGNORECASE)
+SAID = re.compile(r"answer(?: is)?:? {0,3}\(?([A-Z])(?![A-Za-z])", re.IGNORECASE | re.ASCII)
 BOXED = re.compile(r"\\f?box(?:ed)? ?(?=\{)")
 READ_CHARACTERS = 100_000
 """Of what a model wrote, so much is looked at."""
@@ -34,13 +35,38 @@ STOPS: dict[str, tuple[str, ...]] = {
 
 
 def grade(item: Item, written: str) -> bool:
-    """Whether what a model wrote is right; from its first word it is read up to the first of the grader's `STOPS`."""
-    written = written[:READ_CHARACTERS]
+    """Whether what a model wrote is right; it is read `before_stop`."""
+    return GRADERS[item.grader](item, before_stop(item.grader, written[:READ_CHARACTERS]))
+
+
+def before_stop(grader: str, written: str) -> str:
+    """What was written up to the first of the grader's `STOPS` behind its first word; all of it where none comes."""
     begin = len(written) - len(written.lstrip())
-    stop = min(
-        (at for end in STOPS.get(item.grader, ()) if (at := written.find(end, begin)) >= 0), default=len(written)
-    )
-    return GRADERS[item.grader](item, written[:stop])
+    found = [at for end in STOPS.get(grader, ()) if (at := written.find(end, begin)) >= 0]
+    return written[: min(found, default=len(written))]
+
+
+def check_graders(items: Iterable[Item]) -> None:
+    """See that the graders of these items can be called.
+
+    Raises:
+        UsageError: one needs a package that is not installed.
+    """
+    if any(item.grader == "math-verify" for item in items) and find_spec("math_verify") is None:
+        raise UsageError(
+            "grader math-verify needs a package that is not installed; run `pip install 'math-verify[antlr4_13_2]'`, "
+            "or take task `math`, which compares the words"
+        )
+
+
+def gold_of(item: Item) -> Hashable:
+    """The right answer as its grader compares it, so that equal ones can be counted; for choices, its place."""
+    if item.choices:
+        return item.gold
+    if item.grader in ("number", "first number"):
+        return number_in(item.answer)
+    boxed = last_boxed(item.answer) if item.grader in ("boxed", "math-verify") else None
+    return " ".join(item.answer.split()) if boxed is None else _latex(boxed)
 
 
 def chosen_in(item: Item, written: str) -> int | None:
@@ -128,13 +154,8 @@ def _boxed(item: Item, written: str) -> bool:
 
 
 def _math_verify(item: Item, written: str) -> bool:
-    try:
-        verifier: Any = import_module("math_verify")
-    except ImportError as error:
-        raise UsageError(
-            f"grader math-verify needs a package that is not installed ({error}); "
-            "run `pip install 'math-verify[antlr4_13_2]'`, or take task `math`, which compares the words"
-        ) from error
+    check_graders([item])
+    verifier: Any = import_module("math_verify")
     return bool(verifier.verify(verifier.parse(item.answer), verifier.parse(written)))
 
 

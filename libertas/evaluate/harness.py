@@ -51,7 +51,9 @@ def run_harness(config: HarnessConfig) -> HarnessResult:
         if unknown := [task for task in config.tasks if task not in known]:
             raise UsageError(f"lm-eval knows no task {unknown[0]!r}; give --include-path, or see `lm-eval ls tasks`")
         torch.set_num_threads(config.threads)
-        model = HarnessModel(load_checkpoint(config.run))
+        checkpoint = load_checkpoint(config.run)
+        checkpoint.model.to(getattr(torch, config.precision))
+        model = HarnessModel(checkpoint)
         with draft.build() as folder:
             found = simple_evaluate(
                 model=model,

@@ -56,6 +56,10 @@ class Protocol:
         """Whether the choices simply continue the item's passage, without a space added before them."""
         return not item.question and not self.option
 
+    def cue_of(self, item: Item) -> str:
+        """What the prompt of an item ends with; nothing where the choices continue the passage."""
+        return "" if self.continues(item) else self.cue
+
     def prompt(self, item: Item) -> str:
         """All that stands before the answer; the passage alone where the choices are hidden and simply continue it."""
         if self.continues(item):
@@ -89,11 +93,15 @@ class Protocol:
     def _shown(self, choice: str) -> str:
         return choice if self.verbatim else " ".join(choice.split())
 
+    def solved(self, item: Item) -> tuple[str, str]:
+        """The prompt of an item and its right answer."""
+        if not item.choices:
+            return self.prompt(item), f" {item.answer.strip()}"
+        return self.asked(item)[item.gold]
+
     def example(self, item: Item) -> str:
         """An item with its answer, as it stands before the one that is asked."""
-        if not item.choices:
-            return f"{self.prompt(item)} {item.answer.strip()}{self.between}"
-        return "".join((*self.asked(item)[item.gold], self.between))
+        return "".join((*self.solved(item), self.between))
 
     def heading(self, item: Item) -> str:
         """The description, about the item's subject."""

@@ -4,15 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from libertas.errors import UsageError
+from libertas.evaluate.asking import PLAIN_ASKING, Asking
 from libertas.evaluate.protocol import PROTOCOLS, Protocol, named_protocol
 from libertas.lineage.fingerprint import canonical, digest
 from libertas.spelling import nearest
 
-START = "every prompt follows one end-of-text token, as every document did in training"
-BOUNDARY = (
-    "a choice's tokens are those of prompt + choice after the longest token prefix shared with the prompt alone; where "
-    "a token spans the join it is scored with the choice, and the record is marked"
-)
 TRUNCATION = "prompts longer than the model's context lose tokens at the left, and the record is marked"
 
 
@@ -47,16 +43,17 @@ NORMALIZATIONS: dict[str, tuple[str, Callable[[Compared], float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A protocol and a normalization: what a score is a score under."""
+    """A protocol, a normalization and a way to put them: what a score is a score under."""
 
     name: str
     protocol: Protocol
     normalization: str = "none"
+    asking: Asking = PLAIN_ASKING
 
     @property
     def fingerprint(self) -> str:
         """Hash of what decides a score besides model and item."""
-        return digest(canonical([self.protocol.fingerprint, self.normalization, START, BOUNDARY, TRUNCATION]))
+        return digest(canonical([self.protocol.fingerprint, self.normalization, self.asking.policies(), TRUNCATION]))
 
     def score(self, compared: Compared) -> float:
         """The number that is compared between choices."""

@@ -5,45 +5,56 @@ has one line per document, and one per item and protocol; `items.jsonl` one line
 from the records, and a record leads to its document and, where training held the same words, to the place there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import torch
-import zstandard
+from rich.markup import escape
 
 from libertas.corpus import Corpus
 from libertas.document import Document
 from libertas.errors import UsageError
 from libertas.evaluate import overlap as overlaps
-from libertas.evaluate.answer import answer, first_prompt
-from libertas.evaluate.compression import POLICY
+from libertas.evaluate.answer import answer
+from libertas.evaluate.cache import ScoreCache, keep_scores
+from libertas.evaluate.chat import Prompting, read_prompting
 from libertas.evaluate.config import EvaluateConfig
+from libertas.evaluate.contamination.scores import leak_scores, leak_tables, measure_leaks
 from libertas.evaluate.documents import measure_documents
 from libertas.evaluate.encode import encode_pair
-from libertas.evaluate.ngram import ORDER
+from libertas.evaluate.item import Item
+from libertas.evaluate.notices import notices
 from libertas.evaluate.overlap import Overlap
+from libertas.evaluate.produce import write_answers
 from libertas.evaluate.protocol import PROTOCOLS
-from libertas.evaluate.reading import BOUNDARY, START, TRUNCATION
-from libertas.evaluate.summary import AnswerRecord, DocumentRecord, accuracies, bits_per_byte, spread
+from libertas.evaluate.scorecard import readings_put, scorecard, writing_rules
+from libertas.evaluate.sensitivity.page import write_sensitivity
+from libertas.evaluate.sensitivity.report import (
+    SENSITIVITY_PAGE,
+    sensitivity_report,
+    sensitivity_summary,
+    sensitivity_tables,
+)
+from libertas.evaluate.shots import reordered
+from libertas.evaluate.summary import AnswerRecord, DocumentRecord
 from libertas.evaluate.tables import score_tables
-from libertas.evaluate.task import Task, files_of, load_task, readings_of
-from libertas.evaluate.tasks.bits_per_byte import WINDOW_POLICY
+from libertas.evaluate.task import Task, files_of, load_task, readings_of, refusals, writes
 from libertas.evaluate.tasks.continuation import make_items
+from libertas.evaluate.written import WrittenAnswer, written_tables
 from libertas.lineage.artifact import Draft, write_json
+from libertas.lineage.fingerprint import digest
 from libertas.lineage.manifest import read_manifest_of
 from libertas.lineage.walk import input_of
-from libertas.terminal import progress
+from libertas.terminal import progress, say
 from libertas.tokenize.store import TokenStore
 from libertas.trace.index import TokenIndex
 from libertas.train import checkpoint
 from libertas.train.checkpoint import Checkpoint
 
 RESULTS, RECORDS, ITEMS = "results.json", "records.jsonl", "items.jsonl"
-TASK_VERSION = 1
-"""Raised when a task's meaning changes."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,15 @@ class Result:
 
 def tables(result: Result) -> Iterable[Any]:
     """The scores as tables for the terminal."""
-    return score_tables(result.scores["libertas"])
+    scores = result.scores["libertas"]
+    chosen = {name: task for name, task in scores["tasks"].items() if task["protocols"]}
+    found: list[Any] = list(score_tables({**scores, "tasks": chosen}))
+    found += written_tables({"continuation": scores["continuation"], **scores["tasks"]})
+    if scores.get("sensitivity"):
+        found += sensitivity_tables(scores["sensitivity"], str(result.path / SENSITIVITY_PAGE))
+    if scores.get("leaks"):
+        found += leak_tables(scores["leaks"])
+    return found
 
 
 def evaluate(config: EvaluateConfig) -> Result:
@@ -97,9 +116,12 @@ def evaluate(config: EvaluateConfig) -> Result:
         tasks = [load_task(spec, config.seed) for spec in config.tasks]
         for task in tasks:
             readings_of(config, task)  # refused before a model is loaded
+            for line in refusals(task):
+                say(escape(line))
         torch.set_num_threads(config.threads)
         torch.set_flush_denormal(True)
-        model = checkpoint.load_checkpoint(config.run)
+        model = _load(config)
+        prompting = read_prompting(model.path, model.tokenizer)
         store = _training_tokens(model) if documents or config.index else None
         index = _matching_index(config.index, store)
         with draft.build() as folder:
@@ -107,20 +129,43 @@ def evaluate(config: EvaluateConfig) -> Result:
             made, refused = make_items(documents, config.items, config.seed)
             assert len(written) == len(documents), f"{len(written)} documents scored of {len(documents)}"
             tasks = [Task("continuation", made), *(task.limited(config.limit) for task in tasks)]
-            answers = {task.name: _measure_items(model, task, config, index) for task in tasks}
-            scores = _scores(config, model, written, tasks, answers)
-            write_json(folder / RESULTS, scores)
+            tasks = [_in_order(task, config.order_seed) for task in tasks]
+            measured = [_measure_items(model, prompting, task, config, index) for task in tasks]
+            tasks, answers = [task for task, _ in measured], {task.name: found for task, found in measured}
+            texts = {task.name: _let_write(model, prompting, task, config) for task in tasks}
+            scores = scorecard(config, model, store, prompting, written, tasks, answers, texts)
+            if config.sensitivity:
+                report = sensitivity_report(model.model, model.tokenizer, prompting, tasks, config)
+                write_sensitivity(folder, report, model.weights_hash)
+                scores["libertas"]["sensitivity"] = sensitivity_summary(report)
             rows = [_answer_row(name, row) for name, found in answers.items() for row in found]
+            rows += [{"task": name, **one.to_json(), "overlap": None} for name, own in texts.items() for one in own]
+            leaks = measure_leaks(config.contamination, model.path, tasks)
+            rows = [row | {"contamination": leaks.brief(row["task"], row["item"])} for row in rows]
+            scores["libertas"]["leaks"] = leak_scores(leaks, rows)
+            write_json(folder / RESULTS, scores)
             write_lines(folder / RECORDS, [*map(_document_row, written), *rows])
-            write_lines(folder / ITEMS, ({"task": t.name, **asdict(item)} for t in tasks for item in t.items))
+            write_lines(folder / ITEMS, (_item_row(t.name, i, leaks.of(t.name, i.id)) for t in tasks for i in t.items))
             draft.counts = {
                 "scores": len(scores["results"]),
                 "items": sum(len(task.items) for task in tasks),
+                "refused": sum(len(task.refused) for task in tasks),
                 "held_out_bytes": sum(r.bytes for r in written),
                 "documents": {"in": len(documents), "out": len(written), "dropped": 0},
                 "passages": {"tried": len(made) + refused, "items": len(made), "refused": refused},
             }
     return Result.open(config.out)
+
+
+def _load(config: EvaluateConfig) -> Checkpoint:
+    """The model in the precision that is asked for; its scores are kept where they shall be."""
+    found = checkpoint.load_checkpoint(config.run)
+    found.model.to(getattr(torch, config.precision))
+    if config.cache is not None:
+        tokenizer = digest(found.tokenizer.to_str().encode())
+        cache = ScoreCache(config.cache, weights=found.weights_hash, tokenizer=tokenizer, model=found.model)
+        keep_scores(found.model, cache)
+    return found
 
 
 def _held_out(path: Path) -> list[Document]:
@@ -144,11 +189,20 @@ def _matching_index(path: Path | None, store: TokenStore | None) -> TokenIndex |
     return index
 
 
+def _in_order(task: Task, seed: int | None) -> Task:
+    return task if seed is None else replace(task, items=[reordered(item, seed) for item in task.items])
+
+
 def _measure_items(
-    model: Checkpoint, task: Task, config: EvaluateConfig, index: TokenIndex | None
-) -> list[AnswerRecord]:
-    """Every item under every reading; its overlap is that of the right answer behind its passage."""
-    readings = readings_of(config, task)
+    model: Checkpoint, prompting: Prompting, task: Task, config: EvaluateConfig, index: TokenIndex | None
+) -> tuple[Task, list[AnswerRecord]]:
+    """Every item under every reading, and the task without the items that cannot be asked.
+
+    An item's overlap is that of the right answer behind its passage.
+    """
+    readings = [reading for reading in readings_put(config, task, prompting) if not writes(reading)]
+    if not readings:
+        return task, []
     found: dict[str, Overlap | None] = {}
     with progress(f"{task.name}: answers in training tokens", len(task.items)) as bar:
         for item in task.items:
@@ -156,9 +210,30 @@ def _measure_items(
             found[item.id] = overlaps.overlap(index, pair.tokens, pair.scored) if index else None
             bar.advance()
     shots = config.shots_of(task.name)
-    answers = answer(model.model, model.tokenizer, task.items, readings, task.pool, shots, task.name)
-    assert len(answers) == len(task.items) * len(readings), f"{len(answers)} answers to {len(task.items)} items"
-    return [AnswerRecord(c, found[c.item.id]) for c in answers]
+    refused: list[str] = []
+    answers = answer(
+        model.model, model.tokenizer, task.items, readings, task.pool, shots, task.name, prompting, refused
+    )
+    asked = {c.item.id for c in answers}
+    kept = [item for item in task.items if item.id in asked]
+    assert len(kept) + len(refused) == len(task.items), f"{task.name}: an item vanished"
+    assert len(answers) == len(kept) * len(readings), f"{len(answers)} answers to {len(kept)} items"
+    for line in notices(task.name, answers, refused):
+        say(escape(line))
+    records = [AnswerRecord(choice, found[choice.item.id]) for choice in answers]
+    return replace(task, items=kept, refused=(*task.refused, *refused)), records
+
+
+def _let_write(model: Checkpoint, prompting: Prompting, task: Task, config: EvaluateConfig) -> list[WrittenAnswer]:
+    """What the model writes to every item, under the readings that let it."""
+    shots, rules = config.shots_of(task.name), writing_rules(config)
+    readings = [reading for reading in readings_put(config, task, prompting) if writes(reading)]
+    found = [
+        write_answers(model.model, model.tokenizer, task.items, one, task.pool, shots, rules, task.name, prompting)
+        for one in readings
+    ]
+    assert all(len(own) == len(task.items) for own in found), f"{task.name}: an item vanished"
+    return [one for own in found for one in own]
 
 
 def _document_row(record: DocumentRecord) -> dict[str, Any]:
@@ -171,69 +246,8 @@ def _answer_row(task: str, record: AnswerRecord) -> dict[str, Any]:
     return {"task": task, **record.choice.to_json(), "overlap": overlap}
 
 
-def _scores(
-    config: EvaluateConfig,
-    model: Checkpoint,
-    documents: Sequence[DocumentRecord],
-    tasks: Sequence[Task],
-    answers: Mapping[str, Sequence[AnswerRecord]],
-) -> dict[str, Any]:
-    """Content of `results.json`: nothing in it depends on the day, the place or the machine's name."""
-    bits = bits_per_byte(documents) if documents else []
-    told = {task.name: _told(config, task, answers[task.name]) for task in tasks}
-    found: dict[str, tuple[dict[str, Any], int, int]] = {}
-    for row in bits:
-        values = {"bits_per_byte,none": row["model"]["mean"], "bits_per_byte_stderr,none": row["model"]["stderr"]}
-        found[f"bits_per_byte_{row['component']}"] = values, row["documents"], 0
-    for task in tasks:
-        for row in told[task.name]["protocols"]:
-            values = {"acc,none": row["accuracy"]["mean"], "acc_stderr,none": row["accuracy"]["stderr"]}
-            found[f"{task.name}_{row['protocol']}"] = values, row["accuracy"]["n"], config.shots_of(task.name).count
-    return {
-        "results": {name: {"alias": name, **values} for name, (values, _, _) in found.items()},
-        "versions": dict.fromkeys(found, TASK_VERSION),
-        "n-shot": {name: shots for name, (_, _, shots) in found.items()},
-        "higher_is_better": {
-            name: {"acc": True} if "acc,none" in v else {"bits_per_byte": False} for name, (v, _, _) in found.items()
-        },
-        "n-samples": {name: {"original": n, "effective": n} for name, (_, n, _) in found.items()},
-        "config": {
-            "model": "libertas",
-            "model_args": {"step": model.step, "weights": model.weights_hash},
-            "model_num_parameters": model.model.parameter_count(),
-            "model_dtype": str(model.model.embedding.weight.dtype),
-            "random_seed": config.seed,
-        },
-        "libertas": {
-            "weights": model.weights_hash,
-            "step": model.step,
-            "bits_per_byte": bits,
-            "continuation": {"asked": config.items, **told["continuation"]},
-            "tasks": {name: row for name, row in told.items() if name != "continuation"},
-            "contamination": {
-                "measured": config.index is not None,
-                "span_tokens": overlaps.SPAN_TOKENS,
-                "coverage": overlaps.CONTAMINATED_COVERAGE,
-            },
-            "policies": {
-                "windows": WINDOW_POLICY,
-                "ngram": f"{ORDER}-gram, interpolated modified Kneser-Ney, on the training tokens",
-                "zstd": f"{POLICY}; libzstd {'.'.join(map(str, zstandard.ZSTD_VERSION))}",
-                "start": START,
-                "boundary": BOUNDARY,
-                "truncation": TRUNCATION,
-            },
-        },
-    }
-
-
-def _told(config: EvaluateConfig, task: Task, answers: Sequence[AnswerRecord]) -> dict[str, Any]:
-    """What is said of one task."""
-    readings = readings_of(config, task)
-    rows = accuracies(answers, readings)
-    shots = config.shots_of(task.name)
-    prompts = {r.name: first_prompt(task.items, r.protocol, task.pool, shots) for r in readings} if task.items else {}
-    return {"items": len(task.items), "protocols": rows, "spread": spread(rows), "first_prompts": prompts}
+def _item_row(task: str, item: Item, leak: dict[str, Any] | None) -> dict[str, Any]:
+    return {"task": task, **asdict(item), "contamination": leak}
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:

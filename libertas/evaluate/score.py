@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from libertas.evaluate.cache import ScoreCache, kept_scores, request_key
 from libertas.evaluate.trie import ROW_TOKENS, Beginning, Row, Text, divided, laid_out
 from libertas.model.branches import Branches, Trunk, can_branch, grown, read_branches
 from libertas.model.transformer import Model
@@ -15,6 +16,9 @@ from libertas.terminal import progress
 
 BATCH_TOKENS = 4096
 """Tokens in a forward pass, padding included."""
+UNEMBEDDED = 128
+"""Positions whose logits are in memory at once: 26 MB for a vocabulary of 50,000, which is used again, not mapped
+anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,29 @@ def score(model: Model, requests: Sequence[Request], title: str, row_tokens: int
 
     The model reads all tokens of a request but the last; only scored positions are unembedded. What requests begin with
     alike is read once (`libertas.evaluate.trie`), unless the model cannot do that: then each distinct text is read by
-    itself.
+    itself. Scores that are kept (`libertas.evaluate.cache`) are not computed again.
     """
+    assert all(1 <= r.scored < len(r.tokens) for r in requests), "a request scores a token and reads one, at least"
+    cache = kept_scores(model)
+    if cache is None:
+        return _computed(model, requests, title, row_tokens, None)
+    keys = [_key(request) for request in requests]
+    kept = {key: Scored(*entry) for key, entry in cache.read(keys).items()}
+    new = {key: request for key, request in zip(keys, requests, strict=True) if key not in kept}
+    kept |= zip(new, _computed(model, list(new.values()), title, row_tokens, cache), strict=True)
+    return [kept[key] for key in keys]
+
+
+def _key(request: Request) -> bytes:
+    return request_key(request.tokens, request.scored)
+
+
+def _computed(
+    model: Model, requests: Sequence[Request], title: str, row_tokens: int, cache: ScoreCache | None
+) -> list[Scored]:
+    """`score`, without looking anything up; what is found is added to the cache batch by batch."""
     asked: dict[Text, list[int]] = {}
     for number, request in enumerate(requests):
-        assert 1 <= request.scored < len(request.tokens), "a request scores at least one token and reads at least one"
         asked.setdefault(request.tokens[:-1], []).append(number)
     texts = sorted(asked)
     scored = [max(requests[n].scored for n in asked[text]) for text in texts]
@@ -73,7 +95,10 @@ def score(model: Model, requests: Sequence[Request], title: str, row_tokens: int
             for rows in _batched(beginning.rows, alone=not trunk):
                 hidden_BTD, paths = _read(model, trunk, texts, rows, beginning.stop)
                 numbers = [n for row in rows for n in range(row.first, row.last)]
-                _fill(model, requests, hidden_BTD, paths, [asked[texts[n]] for n in numbers], results)
+                found = _predicted(model, requests, hidden_BTD, paths, [asked[texts[n]] for n in numbers])
+                if cache is not None:
+                    cache.write((_key(requests[n]), (one.log_probabilities, one.likeliest)) for n, one in found.items())
+                results |= found
                 bar.advance(len(numbers))
             waiting += [(longer, trunk) for longer in beginning.longer]
     return [results[number] for number in range(len(requests))]
@@ -118,25 +143,34 @@ def _read(
     return read_branches(model, trunk, tokens, Branches(depths, seen)), paths
 
 
-def _fill(
+def _predicted(
     model: Model,
     requests: Sequence[Request],
     hidden_BTD: Tensor,
     paths: Sequence[NDArray[np.int64]],
     readers: Sequence[Sequence[int]],
-    results: dict[int, Scored],
-) -> None:
-    """Fill `results` for the requests that read the texts of one batch."""
+) -> dict[int, Scored]:
+    """The scores of the requests that read the texts of one batch, by their numbers.
+
+    Every position is unembedded once, whoever asks for it, and few at a time.
+    """
     asked = [
         (number, path[-requests[number].scored :]) for path, own in zip(paths, readers, strict=True) for number in own
     ]
     places, where = np.unique(np.concatenate([found for _, found in asked]), return_inverse=True)
-    logits_PV = model.unembed(hidden_BTD.flatten(0, 1)[torch.from_numpy(places)])
-    normalizer_P, likeliest_P = logits_PV.logsumexp(-1), logits_PV.argmax(-1)
-    stop = 0
-    for number, found in asked:
-        start, stop = stop, stop + len(found)
-        rows = torch.from_numpy(where[start:stop])
-        targets = torch.tensor(requests[number].tokens[-len(found) :])
-        values = (logits_PV[rows, targets] - normalizer_P[rows]).double().numpy()
-        results[number] = Scored(values, bool((likeliest_P[rows] == targets).all()))
+    targets = np.concatenate([requests[number].tokens[-len(found) :] for number, found in asked])
+    order = np.argsort(where, kind="stable")
+    values, best = np.empty(len(where)), np.empty(len(where), dtype=bool)
+    hidden_PD = hidden_BTD.flatten(0, 1)
+    for start in range(0, len(places), UNEMBEDDED):
+        stop = start + UNEMBEDDED
+        logits_PV = model.unembed(hidden_PD[torch.from_numpy(places[start:stop])])
+        pairs = order[np.searchsorted(where, start, sorter=order) : np.searchsorted(where, stop, sorter=order)]
+        rows, columns = torch.from_numpy(where[pairs] - start), torch.from_numpy(targets[pairs])
+        values[pairs] = (logits_PV[rows, columns] - logits_PV.logsumexp(-1)[rows]).double().numpy()
+        best[pairs] = (logits_PV.argmax(-1)[rows] == columns).numpy()
+    ends = np.cumsum([len(found) for _, found in asked])
+    return {
+        number: Scored(own, bool(hits.all()))
+        for (number, _), own, hits in zip(asked, np.split(values, ends[:-1]), np.split(best, ends[:-1]), strict=True)
+    }

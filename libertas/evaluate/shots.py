@@ -32,8 +32,7 @@ def examples_for(item: Item, pool: Sequence[Item], shots: Shots) -> list[Item]:
         return []
     subject = item.meta.get("subject")
     own = [one for one in pool if one.meta.get("subject") == subject] if subject is not None else list(pool)
-    asked = (item.question, item.passage, item.choices)
-    fitting = [one for one in own or pool if one.id != item.id and (one.question, one.passage, one.choices) != asked]
+    fitting = [one for one in own or pool if not _same(one, item)]
     if len(fitting) < shots.count:
         about = f" about {subject}" if own and subject is not None else ""
         raise UsageError(f"shots is {shots.count}, but only {len(fitting)} items{about} can be examples; lower it")
@@ -41,6 +40,12 @@ def examples_for(item: Item, pool: Sequence[Item], shots: Shots) -> list[Item]:
         return fitting[: shots.count]
     whose = "" if shots.shared else item.id
     return random.Random(f"{shots.seed} {subject} {whose}").sample(fitting, shots.count)
+
+
+def _same(one: Item, other: Item) -> bool:
+    """Whether two items ask the same, in whatever order of choices; ids say nothing, those of two files may agree."""
+    alike = (one.question, one.passage) == (other.question, other.passage)
+    return alike and sorted(one.choices) == sorted(other.choices)
 
 
 def reordered(item: Item, seed: int) -> Item:

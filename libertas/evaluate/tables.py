@@ -8,26 +8,61 @@ from rich.table import Table
 
 def score_tables(scores: dict[str, Any]) -> list[Table]:
     """Bits per byte by component, then multiple choice by protocol; `scores` is the `libertas` part of a result."""
-    found = [_bits_table(scores)] if scores["bits_per_byte"] else []
+    rows = scores["bits_per_byte"]
+    found = [_bits_table(scores), _rivals_table(rows), _positions_table(rows[-1])] if rows else []
     if scores["continuation"]["protocols"]:
         found.append(_choice_table("Which text continues the passage?", scores["continuation"]))
     return [*found, *(_choice_table(f"{name}:", task) for name, task in scores["tasks"].items())]
 
 
 def _bits_table(scores: dict[str, Any]) -> Table:
-    headings = ("texts", "model", "5-gram", "zstd", "primed", "seen", "unseen")
-    table = narrow_table(
-        "Bits per byte of held-out text, lower is better", _contamination_rule(scores), "component", headings
-    )
+    headings = ("texts", "sites", "model", "per text", "seen", "unseen")
+    title = "Bits per byte of held-out text, lower is better"
+    notes = f"{_contamination_rule(scores)}\n±: standard error, over sites where there are several"
+    notes += "\nper text: each text counts the same; as mixed: components as training read them;"
+    notes += "\nPile's and lm-eval's: as these define it (`policies` in results.json)"
+    table = narrow_table(title, notes, "component", headings)
     for row in scores["bits_per_byte"]:
         table.add_row(
             row["component"],
             f"{row['documents']:,}",
-            _estimate(row["model"], 3),
-            *(f"{row[name]['mean']:.3f}" for name in ("ngram", "zstd", "zstd_primed")),
+            f"{row['sites']:,}",
+            estimate_text(row["model"], 3),
+            estimate_text(row["macro"]["model"], 3),
             "-" if row["contaminated_share"] is None else f"{row['contaminated_share']:.0%}",
-            f"{row['clean']['mean']:.3f} ({row['clean']['n']:,})" if row["clean"] else "-",
+            _part(row["clean"], 3),
         )
+    whole = scores["bits_per_byte"][-1]
+    mixed = whole["by_mixture"]
+    for name, found in (
+        ("as mixed", mixed and mixed["model"]),
+        ("Pile's", whole["pile"]),
+        ("lm-eval's", whole["lm_eval"]),
+    ):
+        table.add_row(name, "", "", estimate_text(found, 3), "", "", "")
+    return table
+
+
+def _rivals_table(rows: list[dict[str, Any]]) -> Table:
+    """What compressors and a 5-gram model make of the same texts, weighted as the model is."""
+    notes = "primed: zstd with the component's training text as a dictionary; xz: LZMA2 -9e without its container"
+    table = narrow_table("The same texts in bits per byte of", notes, "component", ("5-gram", "zstd", "primed", "xz"))
+    rivals = ("ngram", "zstd", "zstd_primed", "xz")
+    for row in rows:
+        table.add_row(row["component"], *(estimate_text(row[name], 3) for name in rivals))
+    if mixed := rows[-1]["by_mixture"]:
+        table.add_row("as mixed", *(estimate_text(mixed[name], 3) for name in rivals))
+    return table
+
+
+def _positions_table(whole: dict[str, Any]) -> Table:
+    """The long-context curve."""
+    notes = "later places are those of longer texts alone, so that two rows are not of the same texts"
+    headings = ("texts", "tokens", "bits per token", "bits per byte")
+    table = narrow_table("Bits by tokens read before", notes, "at least", headings)
+    for row in whole["positions"]:
+        estimates = (estimate_text(row[name], 3) for name in ("bits_per_token", "bits_per_byte"))
+        table.add_row(f"{row['after']:,}", f"{row['documents']:,}", f"{row['tokens']:,}", *estimates)
     return table
 
 
@@ -35,24 +70,33 @@ def _choice_table(name: str, task: dict[str, Any]) -> Table:
     rows = task["protocols"]
     first = rows[0]
     notes = [
-        f"spread over protocols: {100 * task['spread']:.1f} points; "
-        f"always the commonest place: {100 * first['majority']:.1f}",
-        "blind: chosen without the passage",
+        f"spread over protocols: {100 * task['spread']:.1f} points; blind: chosen without the passage or question",
+        "~ not told apart from chance; parts: the mean of theirs, each alike;"
+        " finds: the distance from chance that so many items find in 4 cases of 5",
     ]
     truncated = max(row["truncated"] for row in rows)
     if truncated:
         notes.append(f"up to {truncated:,} prompts of a protocol were longer than the context and were cut at the left")
     title = f"{name} {task['items']:,} questions, % right"
-    headings = ("accuracy", "chance", "blind", "unseen", "seen")
+    headings = ("accuracy", "finds", "blind", "unseen", "seen")
     table = narrow_table(title, "\n".join(notes), "protocol", headings)
+    for name in ("chance", "majority"):
+        shown = {"chance": "chance", "majority": "commonest place"}[name]
+        table.add_row(shown, f"{100 * first[name]:.1f}", "", "", "", "")
     for row in rows:
+        mark = "~" if row["against_chance"] == "undecided" else " "
+        blind = {"mean": row["answer_only"], "stderr": row["answer_only_stderr"]}
         table.add_row(
             row["protocol"],
-            _estimate(row["accuracy"], 1, 100),
-            *(f"{100 * row[name]:.1f}" for name in ("chance", "answer_only")),
+            estimate_text(row["accuracy"], 1, 100) + mark,
+            "?" if row["detectable"] is None else f"{100 * row['detectable']:.1f}",
+            "-" if row["answer_only"] is None else estimate_text(blind, 1, 100),
             _part(row["clean"], 1, 100),
             _part(row["contaminated"], 1, 100),
         )
+        if row["macro"]:
+            name = f" {len(row['components']):,} parts"
+            table.add_row(name, estimate_text(row["macro"], 1, 100) + " ", "", "", "", "")
     return table
 
 
@@ -60,22 +104,30 @@ def narrow_table(title: str, caption: str, name: str, headings: tuple[str, ...])
     """A table that fits 80 columns: names at the left, numbers at the right."""
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     table.box, table.padding = box.SIMPLE_HEAD, (0, 0, 0, 1)  # narrow, to fit 80 columns
-    table.add_column(name, no_wrap=True)
+    table.add_column(name, overflow="fold")
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
-def _estimate(estimate: dict[str, Any], digits: int, scale: float = 1) -> str:
-    error = "?" if estimate["stderr"] is None else f"{scale * estimate['stderr']:.{digits}f}"
-    return f"{scale * estimate['mean']:.{digits}f} ±{error}"
+def estimate_text(estimate: dict[str, Any] | None, digits: int, scale: float = 1, sign: str = "") -> str:
+    """A number with its standard error; with its interval, where all items agree; a dash where it was not measured."""
+    if estimate is None:
+        return "-"
+    mean, interval = f"{scale * estimate['mean']:{sign}.{digits}f}", estimate.get("interval")
+    if estimate["stderr"] is None:
+        return f"{mean} ±?"
+    if not estimate["stderr"] and interval and interval[0] < interval[1]:
+        low, high = (round(scale * limit) for limit in interval)
+        return f"{mean} ({low}..{high})"
+    return f"{mean} ±{scale * estimate['stderr']:.{digits}f}"
 
 
 def _part(estimate: dict[str, Any] | None, digits: int, scale: float = 1) -> str:
     """A score over some of the records with their number, or a dash where there are none."""
     if estimate is None:
         return "-"
-    return f"{_estimate(estimate, digits, scale)} ({estimate['n']:,})"
+    return f"{estimate_text(estimate, digits, scale)} ({estimate['n']:,})"
 
 
 def _contamination_rule(scores: dict[str, Any]) -> str:

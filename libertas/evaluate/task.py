@@ -1,14 +1,18 @@
 """A task: items, solved items that may be examples, and the file they come from."""
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 from libertas.errors import UsageError
 from libertas.evaluate.config import EvaluateConfig
+from libertas.evaluate.grade import check_graders
 from libertas.evaluate.item import Item
 from libertas.evaluate.reading import Reading, reading_named
+from libertas.evaluate.tasks.implicature import templates_beside
 from libertas.spelling import nearest
 
 _TASKS = "libertas.evaluate.tasks"
@@ -53,6 +57,10 @@ WHOLE_TEXTS = frozenset(
 """Tasks whose choices are sentences, or what continues one: nobody is asked a question."""
 
 
+REFUSALS_TOLD = 5
+"""Of the rows of a task that are refused, so many are told at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """Items that belong together."""
@@ -61,26 +69,41 @@ class Task:
     items: Sequence[Item]
     pool: Sequence[Item] = ()
     """Solved items for examples; an item is never its own example."""
+    refused: tuple[str, ...] = ()
+    """Rows of its files that are no items: file, line, and why."""
 
     def limited(self, count: int) -> "Task":
-        """At most `count` items, evenly spread over the task; 0 for all."""
-        if not count or count >= len(self.items):
-            return self
-        chosen = [self.items[number * len(self.items) // count] for number in range(count)]
+        """At most `count` items, one of each of as many equal stretches; 0 for all. Without a pool, all items are one.
+
+        Which one of a stretch is drawn, always alike: every tenth might be all of one kind.
+        """
+        chosen = self.items
+        if 0 < count < len(self.items):
+            generator, ends = random.Random(count), [n * len(self.items) // count for n in range(count + 1)]
+            chosen = [self.items[generator.randrange(*stretch)] for stretch in pairwise(ends)]
         return replace(self, items=chosen, pool=self.pool or self.items)
 
 
 def files_of(spec: str) -> list[Path]:
-    """Files that a task is read from: `NAME=FILE` or `NAME=FILE,EXAMPLES`; none for one that is made."""
-    _, _, files = spec.partition("=")
-    return [Path(file) for file in files.split(",") if file]
+    """Files that a task is read from: those that `NAME=FILE` or `NAME=FILE,EXAMPLES` names, and templates beside them.
+
+    Raises:
+        UsageError: there should be templates, and there are none.
+    """
+    name, paths = spec.partition("=")[0], _named_files(spec)
+    beside = {templates_beside(path) for path in paths} if name == "implicature" else ()
+    return [*paths, *sorted(beside)]
+
+
+def _named_files(spec: str) -> list[Path]:
+    return [Path(file) for file in spec.partition("=")[2].split(",") if file]
 
 
 def load_task(spec: str, seed: int) -> Task:
     """The task that `spec` names: `NAME` for one that is made, else `NAME=FILE` or `NAME=FILE,EXAMPLES`.
 
     Raises:
-        UsageError: the name is not known, or a file is not what the task's files are.
+        UsageError: the name is not known, or a file is not what the task's files are; a bad row is only refused.
     """
     name, given, _ = spec.partition("=")
     known = FROM_FILES if given else GENERATED
@@ -88,33 +111,48 @@ def load_task(spec: str, seed: int) -> Task:
         form = f"{name}=FILE" if name in FROM_FILES else nearest(name, [*FROM_FILES, *GENERATED])
         raise UsageError(f"task {spec!r} is not known; {form}")
     module, _, function = known[name].partition(":")
-    make: Callable[[object], list[Item]] = getattr(import_module(module), function)
-    if not given:
-        return Task(name, make(seed))
-    paths = files_of(spec)
-    if len(paths) not in (1, 2):
+    make: Callable[[object], Sequence[Item | UsageError]] = getattr(import_module(module), function)
+    paths = _named_files(spec)
+    if given and len(paths) not in (1, 2):
         raise UsageError(f"task {spec!r} names {len(paths)} files; expected {name}=FILE or {name}=FILE,EXAMPLES")
-    parts = [make(path) for path in paths]
-    ids = [item.id for item in parts[0]]
-    if len(set(ids)) < len(ids):
-        twice = next(one for one in ids if ids.count(one) > 1)
-        raise UsageError(f"{paths[0]} has two items with the id {twice!r}; ids must differ")
-    return Task(name, *parts)
+    parts = [make(path) for path in paths] if given else [make(seed)]
+    items = [[entry for entry in part if isinstance(entry, Item)] for part in parts]
+    refused = tuple(str(entry) for part in parts for entry in part if isinstance(entry, UsageError))
+    assert sum(map(len, parts)) == sum(map(len, items)) + len(refused), f"{name}: a row vanished"
+    return Task(name, items[0], items[1] if len(items) == 2 else (), refused)
+
+
+def refusals(task: Task) -> list[str]:
+    """What to tell of rows that are refused: the first ones, and how many there are."""
+    lines = [f"{task.name}: {line}" for line in task.refused[:REFUSALS_TOLD]]
+    if len(task.refused) > REFUSALS_TOLD:
+        lines.append(f"{task.name}: {len(task.refused):,} rows are refused in all; the result lists them")
+    return lines
 
 
 def readings_of(config: EvaluateConfig, task: Task) -> list[Reading]:
-    """The readings that a task is scored under; letters are no way to ask where whole texts are compared.
+    """The readings that a task is scored under.
+
+    Letters are no way to ask where whole texts are compared. Where answers have to be written, be it a single one, of
+    the readings only those serve that let the model write: `generate`, if none of them does.
 
     Raises:
-        UsageError: none of them is left, or the task's answers have to be written.
+        UsageError: none of them is left, or a grader's package is not installed.
     """
-    if any(not item.choices for item in task.items):
-        raise UsageError(
-            f"the answers of {task.name} are written, not chosen, which `libertas evaluate` does not do; "
-            "let the model write with `libertas generate` or `libertas lm-eval`"
-        )
     readings = [reading_named(name) for name in config.readings]
     fitting = [reading for reading in readings if task.name not in WHOLE_TEXTS or not reading.protocol.option]
+    if any(not item.choices for item in task.items):
+        fitting = [reading for reading in readings if writes(reading)] or [reading_named("generate")]
     if not fitting:
         raise UsageError(f"readings is {', '.join(config.readings)}, but {task.name} compares texts; add 'text'")
+    if any(writes(reading) for reading in fitting):
+        check_graders(task.items)
+    for reading in fitting:
+        if writes(reading) and reading.normalization != "none":
+            raise UsageError(f"reading {reading.name!r} has nothing to normalize: the model writes; take 'generate'")
     return fitting
+
+
+def writes(reading: Reading) -> bool:
+    """Whether the model writes its answer, instead of having choices compared."""
+    return reading.protocol.compared == "generated"

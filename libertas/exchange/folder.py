@@ -36,6 +36,9 @@ from libertas.tensor_files import (
 from libertas.terminal import say
 
 CONFIG, SHAPE, TOKENIZER, SPECIAL = "config.json", "model.json", "tokenizer.json", "special.json"
+PROMPTING = "prompting.json"
+"""File in an imported checkpoint: what its publishers say of prompts (`_prompting`)."""
+TOKENIZER_SETTINGS, CHAT_TEMPLATE = "tokenizer_config.json", "chat_template.jinja"
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 """Token ids that `config.json` names; they go along, since a text ends where they say."""
 LARGEST_ID = 1 << 40
@@ -59,6 +62,7 @@ def import_model(config: ImportConfig) -> Path:
     if tokenizer.exists():
         _require_fitting(tokenizer, shape)
         sources.append(tokenizer)
+    sources += [config.folder / name for name in (TOKENIZER_SETTINGS, CHAT_TEMPLATE) if (config.folder / name).exists()]
     draft = Draft(kind="checkpoint", out=config.out, config=config, inputs={"model": sources}, code=__name__)
     if draft.finished():
         return config.out
@@ -83,6 +87,7 @@ def import_model(config: ImportConfig) -> Path:
         write_tensors(folder / SINGLE, facts, ours)
         write_json(folder / SHAPE, shape.to_json())
         write_json(folder / SPECIAL, {k: record[k] for k in SPECIAL_IDS if record.get(k) is not None})
+        write_json(folder / PROMPTING, _prompting(config.folder))
         if tokenizer.exists():
             write_durably(folder / TOKENIZER, tokenizer.read_bytes())
         draft.counts = {
@@ -183,6 +188,24 @@ def _require_fitting(tokenizer: Path, shape: ModelConfig | T5Config) -> None:
         )
 
 
+def _prompting(folder: Path) -> dict[str, Any]:
+    """What the publishers say of prompts, by the names that `transformers` has for it.
+
+    The special tokens, `add_bos_token`, and `chat_template`, which may stand in a file of its own or be one of several.
+    """
+    path = folder / TOKENIZER_SETTINGS
+    said = _read_json(path, "a tokenizer's settings") if path.exists() else {}
+    tokens = {k: v.get("content") if isinstance(v, dict) else v for k, v in said.items() if k.endswith("_token")}
+    kept = {k: v for k, v in tokens.items() if isinstance(v, bool if k == "add_bos_token" else str)}
+    template = said.get("chat_template")
+    if isinstance(template, list):
+        named_templates = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
+        template = named_templates.get("default")
+    if (folder / CHAT_TEMPLATE).exists():
+        template = (folder / CHAT_TEMPLATE).read_text(encoding="utf-8", errors="replace")
+    return {**kept, "chat_template": template} if isinstance(template, str) else kept
+
+
 def _read_json(path: Path, expected: str) -> dict[str, Any]:
     try:
         found = orjson.loads(path.read_bytes())
@@ -244,7 +267,9 @@ def export_model(config: ExportConfig) -> Path:
         write_json(folder / "generation_config.json", special)
         if tokenizer is not None:
             write_durably(folder / TOKENIZER, tokenizer.read_bytes())
-            write_json(folder / "tokenizer_config.json", _tokenizer_settings(tokenizer, special, shape))
+            settings = _tokenizer_settings(tokenizer, special, shape)
+            said = _read_json(source / PROMPTING, "a checkpoint's settings") if (source / PROMPTING).exists() else {}
+            write_json(folder / TOKENIZER_SETTINGS, {**settings, **said})
     return config.out
 
 

@@ -13,6 +13,10 @@ PYTHON_SOURCE = "python:source"
 """A path for `pack`: the source code of the standard library."""
 PYTHON_REFERENCE = "python:reference"
 """A path for `pack`: the language reference that every Python carries in `pydoc_data.topics`."""
+PLANTED_FACTS = "planted:facts"
+"""A path for `pack`: documents that say the facts which the task `planted-facts` asks for."""
+PLANTED_EXAMS = "planted:exams"
+"""A path for `pack`: an exam that has leaked, half of the questions of `planted-facts` with the right letters."""
 
 USER_AGENT = "libertas/0.1 (research crawler; obeys robots.txt)"
 
@@ -79,7 +83,8 @@ class PackConfig:
 
     paths: tuple[str, ...]
     """Files and folders; also `python:source` (the standard library's source code) and `python:reference` (the
-    language reference), which every Python carries."""
+    language reference), which every Python carries, and `planted:facts` and `planted:exams`, which are made: what the
+    task `planted-facts` asks for, and half of its questions with their answers."""
     out: Path
     """Folder of the archive."""
     suffixes: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from libertas.document import Drop
 from libertas.errors import UsageError
 from libertas.gather import warc
-from libertas.gather.config import PYTHON_REFERENCE, PYTHON_SOURCE, PackConfig
+from libertas.gather.config import PLANTED_EXAMS, PLANTED_FACTS, PYTHON_REFERENCE, PYTHON_SOURCE, PackConfig
 from libertas.gather.embedded import language_reference, standard_library
 from libertas.gather.formats import reader_of
 from libertas.gather.formats.code import LICENSE_CHARACTERS, LICENSE_NAME, PYTHON_TYPE, license_of
@@ -32,6 +32,7 @@ from libertas.gather.formats.recognize import recognized
 from libertas.gather.formats.stackexchange import users_beside
 from libertas.lineage.artifact import Draft, package_version
 from libertas.lineage.fingerprint import digest, file_digest
+from libertas.planting import exam_documents, fact_documents
 from libertas.terminal import Bar, progress
 
 ARCHIVE = "pack.warc.gz"
@@ -47,6 +48,8 @@ LONGEST_URL = 4096
 URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 """What stays as it is in an address that a container gives: reserved characters of RFC 3986, and `%`."""
 BEYOND = "beyond the megabytes limit"
+PLANTED = {PLANTED_FACTS: fact_documents, PLANTED_EXAMS: exam_documents}
+"""Documents that are made: name and text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,8 @@ class _Source:
     """Path of a file below the folder that was named; empty for what Python carries, which is chosen already."""
     license: str | None = None
     """What the license file next to it, or above it in its tree, says."""
+    content_type: str = ""
+    """Of a text."""
 
 
 def pack(config: PackConfig) -> Path:
@@ -180,7 +185,7 @@ class _Archive:
 def _pieces(source: _Source, names: dict[str, str]) -> Iterator[Part | Drop]:
     """What a source is made of; a file that is no container is one piece without a name."""
     if isinstance(source.place, str):
-        yield Part("", "text/x-rst", source.place.encode())
+        yield Part("", source.content_type, source.place.encode())
     elif not source.name:
         yield from pieces_of(source.place, PYTHON_TYPE, "", None, names)
     else:
@@ -217,15 +222,19 @@ def _sources(config: PackConfig) -> Iterator[_Source]:
         if name == PYTHON_SOURCE:
             yield from (_Source(f"urn:python:source:{n}", p) for n, p in standard_library())
         elif name == PYTHON_REFERENCE:
-            yield from (_Source(f"urn:python:reference:{n}", text) for n, text in language_reference())
+            for topic, text in language_reference():
+                yield _Source(f"urn:python:reference:{topic}", text, content_type="text/x-rst")
+        elif name in PLANTED:
+            for document, text in PLANTED[name]():
+                yield _Source(f"urn:planted:{document}", text, content_type="text/plain")
         elif path.is_dir():
             yield from _folder(path, config)
         elif path.is_file():
             yield _Source(f"urn:file:{_spelled(path.name)}", path, path.name)
         else:
             raise UsageError(
-                f"{name} does not exist; expected a file, a folder, {PYTHON_SOURCE} or "
-                f"{PYTHON_REFERENCE}; check the path"
+                f"{name} does not exist; expected a file, a folder, {PYTHON_SOURCE}, {PYTHON_REFERENCE}, "
+                f"{PLANTED_FACTS} or {PLANTED_EXAMS}; check the path"
             )
 
 

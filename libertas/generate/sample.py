@@ -12,8 +12,8 @@ from libertas.model.transformer import Model
 
 PADDING, TEXT = 0, 1
 """Numbers of the two documents of a padded row; what is padding is not seen by the text."""
-ROWS_APART = 1 << 32
-"""Distance of the seeds of two rows."""
+ROWS_APART = 0x9E3779B1
+"""Distance of the seeds of two rows, odd, so that none comes twice: torch's generator reads 32 bits of a seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ def sample(
     count: int,
     how: Sampling = Sampling(),
     *,
+    seeds: Sequence[int] | None = None,
     end: int | None = None,
     stop: Callable[[list[int]], bool] | None = None,
     log_probabilities: bool = False,
@@ -63,6 +64,7 @@ def sample(
         prompts: one or more token ids each; only the last `context` of them are read.
         count: most tokens to add to each.
         how: the next token is chosen.
+        seeds: one for each prompt, of 32 bits; without them they are made from that of `how`.
         end: token id that ends a text and is not returned.
         stop: whether a text is at its end, by the tokens that were added to it.
         log_probabilities: whether to return them.
@@ -72,7 +74,9 @@ def sample(
     """
     if not prompts or not all(len(prompt) for prompt in prompts):
         raise UsageError("the prompt has no tokens; give at least one character")
-    generators = [torch.Generator().manual_seed(how.seed + row * ROWS_APART) for row in range(len(prompts))]
+    if seeds is None:
+        seeds = [(how.seed + row * ROWS_APART) % (1 << 32) for row in range(len(prompts))]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     texts = [list(prompt) for prompt in prompts]
     added = [Continuation() for _ in prompts]
     with torch.no_grad():

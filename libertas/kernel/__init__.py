@@ -1,7 +1,7 @@
 """The native kernel: hot loops in C, where a compiler was there when libertas was installed.
 
 Reading pages is in blocks.c, features.c, grams.c and source.c, the words of texts and their signatures in words.c,
-texts into tokens in tokens.c, a model's next token in decode.c.
+looking rows of words up in overlaps.c, texts into tokens in tokens.c, a model's next token in decode.c.
 
 Each of its functions does what the Python function beside its call does, and is a matter of speed only: that function
 is the reference, it takes over where `native` is None, and tests compare the two. They agree exactly, but for

@@ -163,5 +163,8 @@ PyObject *fill_signatures(PyObject *self, PyObject *args);
 PyObject *decode_step(PyObject *self, PyObject *args);
 PyObject *token_tables(PyObject *self, PyObject *args);
 PyObject *encode_texts(PyObject *self, PyObject *args);
+PyObject *folded_hashes(PyObject *self, PyObject *args);
+PyObject *window_places(PyObject *self, PyObject *args);
+PyObject *gram_places(PyObject *self, PyObject *args);
 
 #endif

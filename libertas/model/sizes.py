@@ -124,6 +124,7 @@ SIZES: dict[str, ModelConfig] = {
     # The demo: enough tokens in three minutes on two cores. Four layers and six reach the same loss per token here,
     # and four read 1.4 times as many tokens a second (LOG.md, 2026-11-21).
     "neo-1m": ModelConfig(vocabulary=4096, width=128, layers=4, heads=4, context=256, window=64),
+    "modern-1m": modern(4, 128, 4, vocabulary=4096, context=256),
     "neo-10m": ModelConfig(vocabulary=8192, width=256, layers=10, heads=8, context=512, window=128),
     "gpt2": _gpt2(12, 768, 12),
     "gpt2-medium": _gpt2(24, 1024, 16),

@@ -82,7 +82,7 @@ class Life:
     @property
     def held_out_bits(self) -> float | None:
         """Bits per byte on everything held out, or on the sample that training measures if nothing was evaluated."""
-        if self.scores:
+        if self.scores and self.scores["bits_per_byte"]:
             return float(self.scores["bits_per_byte"][-1]["model"]["mean"])
         measured = [r for r in self.metrics if r.get("validation_bits_per_byte") is not None]
         return float(measured[-1]["validation_bits_per_byte"]) if measured else None

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from libertas.page.markup import Markup, element, embedded_json
+from libertas.page.offline import POLICY, page_script, plotly_source, static_text
 from libertas.serve.charts import bits_chart, choices_chart, training_chart
 from libertas.serve.life import Life
-from libertas.serve.markup import Markup, element, embedded_json
-from libertas.serve.offline import POLICY, page_script, plotly_source, static_text
 from libertas.serve.scoreboard import scoreboard
 from libertas.serve.sections import composition, footer, header, left_out, summary, training
 from libertas.serve.spans_section import traced_text
@@ -25,7 +25,8 @@ def html_page(life: Life, out: Path) -> str:
     """The whole page, for a report at the absolute path `out`; paths are shown from the folder that holds it."""
     charts = {"training": training_chart(life.metrics, life.checkpoints)} if life.metrics else {}
     if life.scores:
-        charts["bits"] = bits_chart(life.scores["bits_per_byte"])
+        if life.scores["bits_per_byte"]:
+            charts["bits"] = bits_chart(life.scores["bits_per_byte"])
         if life.scores["continuation"]["protocols"]:
             charts["choices"] = choices_chart(life.scores["continuation"]["protocols"])
     head = [
@@ -36,7 +37,7 @@ def html_page(life: Life, out: Path) -> str:
         element("meta", {"name": "description", "content": summary(life)}),
         element("link", {"rel": "icon", "href": "data:,"}),
         element("title", {}, f"{life.manifest.config['model']}: the life of a model"),
-        element("style", {}, Markup(static_text("libertas.serve", "report.css"))),
+        element("style", {}, Markup(static_text("libertas.page", "page.css"))),
     ]
     links = [element("a", {"href": f"#{name}"}, label) for name, label in CONTENTS]
     body = [

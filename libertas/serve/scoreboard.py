@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from libertas.page.markup import Child, Markup, element, percent, plural, table
 from libertas.serve.life import Life
-from libertas.serve.markup import Child, Markup, element, percent, plural, table
 from libertas.serve.sections import figure, note, section
 
 
@@ -20,19 +20,33 @@ def scoreboard(life: Life) -> Markup:
             ),
         )
     rows = life.scores["bits_per_byte"]
+    asked = _choices(life.scores["continuation"])
+    for name, task in life.scores["tasks"].items():
+        asked += _task(name, task, life.scores["leaks"])
+    return section(
+        "scores",
+        _heading(rows),
+        *(_bits(rows, life.scores["contamination"]) if rows else ()),
+        *(asked or [note("No multiple-choice questions were asked.")]),
+        _policies(life.scores),
+    )
+
+
+def _heading(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "What it answers"
     whole = rows[-1]
-    heading = (
+    return (
         f"A held-out byte costs the model {whole['model']['mean']:.2f} bits; a 5-gram model needs "
         f"{whole['ngram']['mean']:.2f}, zstd {whole['zstd']['mean']:.2f}"
     )
-    return section(
-        "scores",
-        heading,
+
+
+def _bits(rows: list[dict[str, Any]], contamination: dict[str, Any]) -> tuple[Markup, ...]:
+    return (
         figure("bits", "Bits per byte of the model, a 5-gram model and zstd for each component"),
         _bits_table(rows),
-        note(_contamination(life.scores["contamination"])),
-        *_choices(life.scores["continuation"]),
-        _policies(life.scores),
+        note(_contamination(contamination)),
     )
 
 
@@ -58,7 +72,7 @@ def _bits_table(rows: list[dict[str, Any]]) -> Markup:
 def _choices(task: dict[str, Any]) -> list[Markup]:
     rows = task["protocols"]
     if not rows:
-        return [note("No multiple-choice questions were asked.")]
+        return []
     means = [100 * row["accuracy"]["mean"] for row in rows]
     number = plural(task["items"], "question")
     table_rows = [
@@ -89,6 +103,48 @@ def _choices(task: dict[str, Any]) -> list[Markup]:
             "Bars are one standard error.",
         ),
     ]
+
+
+def _task(name: str, task: dict[str, Any], leaks: dict[str, Any]) -> list[Markup]:
+    """A task under every reading, with and without the items that stand in training, and some of these."""
+    rows = task["protocols"]
+    if not rows:
+        return []
+    own = leaks["tasks"].get(name)
+    split = {row["protocol"]: row for row in own["protocols"]} if own else {}
+    means = [100 * row["accuracy"]["mean"] for row in rows]
+    table_rows = [
+        (
+            row["protocol"],
+            element("b", {}, _estimate(row["accuracy"], 1, 100)),
+            f"{100 * row['chance']:.1f}",
+            *(_part(split.get(row["protocol"], {}).get(part), 1, 100) for part in ("clean", "leaked")),
+        )
+        for row in rows
+    ]
+    least, most = f"{min(means):.0f}", f"{max(means):.0f}"
+    right = least if least == most else f"{least} to {most}"
+    return [
+        element("h3", {}, f"{name}: {plural(task['items'], 'question')}, {right} % right"),
+        table(("reading", "% right", "chance", "clean", "leaked"), table_rows),
+        note(_leaked(own, leaks), " ± is one standard error."),
+        *(_hit(hit) for hit in (own["hits"] if own else ())),
+    ]
+
+
+def _leaked(own: dict[str, Any] | None, leaks: dict[str, Any]) -> str:
+    if own is None:
+        return f"Whether its items stand in training was not measured: {leaks['reason'] or 'it has none'}."
+    counts = ", ".join(f"{number:,} {kind}" for kind, number in own["classes"].items() if number)
+    return f"Looked up word for word in {plural(leaks['documents'], 'training document')}: {counts}."
+
+
+def _hit(found: dict[str, Any]) -> Markup:
+    hit = found["hit"]
+    step = f"first read at step {hit['step']:,}" if hit["step"] else "read at no step"
+    text = " ".join(hit["text"].split())
+    where = f" {hit['url'] or hit['document']}, {step}."
+    return note(element("b", {}, f"{found['item']}: {found['class']}"), f" “{text}”", where)
 
 
 def _contamination(rule: dict[str, Any]) -> str:

@@ -5,8 +5,7 @@ from statistics import median
 
 from libertas.lineage.manifest import Manifest
 from libertas.lineage.walk import short
-from libertas.serve.life import Component, Life, Passage
-from libertas.serve.markup import (
+from libertas.page.markup import (
     Markup,
     compact,
     duration,
@@ -18,6 +17,7 @@ from libertas.serve.markup import (
     size_of,
     table,
 )
+from libertas.serve.life import Component, Life, Passage
 
 SHOWN_REASONS = 8
 """Reasons of a stage that are drawn; rarer ones unfold."""

@@ -4,8 +4,8 @@ from itertools import groupby, pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
+from libertas.page.markup import Child, Markup, element, facts_list, percent, plural, table
 from libertas.serve.life import Life
-from libertas.serve.markup import Child, Markup, element, facts_list, percent, plural, table
 from libertas.serve.sections import note, section
 
 Row = dict[str, Any]

@@ -6,8 +6,8 @@ from pathlib import Path
 from libertas.lineage.fingerprint import canonical
 from libertas.lineage.manifest import Manifest
 from libertas.lineage.walk import Node, short
+from libertas.page.markup import Markup, compact, duration, element, facts_list, moment, plural, size_of
 from libertas.serve.life import Life
-from libertas.serve.markup import Markup, compact, duration, element, facts_list, moment, plural, size_of
 from libertas.serve.sections import note, section
 
 MOST_COUNTS = 3

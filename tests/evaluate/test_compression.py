@@ -1,6 +1,9 @@
+import lzma
+
+import pytest
 import zstandard
 
-from libertas.evaluate.compression import zstd_bytes
+from libertas.evaluate.compression import xz_bytes, zstd_bytes
 
 TEXT = b"".join(b"line %d of the text\n" % (n * 7919 % 1000) for n in range(300))
 
@@ -20,3 +23,12 @@ def test_documents_do_not_help_each_other_but_a_dictionary_does():
 
 def test_sizes_are_the_same_every_time():
     assert zstd_bytes([TEXT, b"", b"x"], TEXT[:999]).tolist() == zstd_bytes([TEXT, b"", b"x"], TEXT[:999]).tolist()
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 6000])
+def test_xz_sizes_are_those_of_preset_9e_whatever_the_window(size: int) -> None:
+    text = (TEXT * 2)[:size]
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+    raw = lzma.compress(text, format=lzma.FORMAT_RAW, filters=filters)
+    assert xz_bytes(text) == len(raw)
+    assert lzma.decompress(raw, format=lzma.FORMAT_RAW, filters=filters) == text

@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from libertas.evaluate.score import Request, fit, score
-from libertas.evaluate.tasks.bits_per_byte import document_log_probabilities, windows
 
 
 def alone(model, tokens):
@@ -37,31 +36,3 @@ def test_what_does_not_fit_loses_tokens_at_the_left_and_says_so():
     assert fit(range(10), 3, context=9) == (Request(tuple(range(10)), 3), False)
     assert fit(range(10), 3, context=5) == (Request((4, 5, 6, 7, 8, 9), 3), True)
     assert fit(range(10), 8, context=5) == (Request((4, 5, 6, 7, 8, 9), 5), True)
-
-
-@pytest.mark.parametrize("length", [1, 2, 5, 9, 10, 33, 64, 65, 66, 97, 98, 500])
-@pytest.mark.parametrize("context", [1, 4, 7, 64])
-def test_windows_predict_every_token_once_with_half_a_context_before_it(length, context):
-    found = windows(length, context)
-    predicted = [position for w in found for position in range(w.first, w.stop)]
-    assert predicted == list(range(1, length))
-    for window in found:
-        assert window.stop - 1 - window.start <= context
-        assert window.start == 0 or window.first - window.start >= context / 2
-
-
-def test_a_short_document_scores_what_one_pass_after_end_of_text_gives(model):
-    tokens = np.array([5, 250, 31, 31, 8])
-    (scores,) = document_log_probabilities(model, [tokens], end_of_text=0)
-    assert scores == pytest.approx(alone(model, (0, *tokens.tolist())), abs=1e-4)
-
-
-def test_a_long_document_scores_each_window_by_hand(model):
-    tokens = np.random.default_rng(2).integers(1, 300, 120)
-    scores, empty = document_log_probabilities(model, [tokens, tokens[:0]], end_of_text=0)
-    sequence = [0, *tokens.tolist()]
-    first = alone(model, sequence[:65])  # context 64: reads 0..63, predicts 1..64
-    second = alone(model, sequence[32:97])[-32:]
-    third = alone(model, sequence[64:])[-(121 - 97) :]
-    assert scores == pytest.approx(np.concatenate([first, second, third]), abs=1e-4)
-    assert empty.shape == (0,)

@@ -14,7 +14,7 @@ from libertas.evaluate.reading import reading_named
 from libertas.evaluate.score import Request, score
 from libertas.evaluate.task import GENERATED, load_task
 from libertas.evaluate.tasks.arithmetic import renumbered, reworded, word_problems
-from libertas.evaluate.tasks.planted import planting_texts, write_planting
+from libertas.planting import planting_texts, write_planting
 from libertas.tokenize.bpe import closing_token
 
 
@@ -171,4 +171,4 @@ def test_a_model_can_be_asked_and_pairs_are_whole_sentences_after_nothing(name, 
         texts = [(end, *tokenizer.encode(choice).ids) for choice in items[0].choices]
         alone = score(model, [Request(tokens, len(tokens) - 1) for tokens in texts], "")
         assert found[1].log_probabilities == pytest.approx([one.total for one in alone], abs=1e-4)
-        assert found[1].chosen == found[1].answer_only
+        assert found[1].answer_only == -1, "there is nothing to leave out"

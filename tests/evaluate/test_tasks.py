@@ -3,13 +3,16 @@
 import csv
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from libertas.errors import UsageError
-from libertas.evaluate.grade import grade
-from libertas.evaluate.task import FROM_FILES, load_task
+from libertas.evaluate.grade import gold_of, grade
+from libertas.evaluate.produce import graded
+from libertas.evaluate.protocol import PROTOCOLS
+from libertas.evaluate.task import FROM_FILES, files_of, load_task
 
 MC1 = {"mc1_targets": {"It is flat.": 0, "It is round.": 1, "It is a cube.": 0}}
 IMPLIED = {"Context utterance": "Is it %s far?", "Response utterance": "I walked.", "Implicature": "No."}
@@ -93,7 +96,9 @@ def written(folder: Path, name: str, rows) -> Path:
 
 
 def read(folder, name, *rows):
-    return load_task(f"{name}={written(folder, name, rows)}", 0).items
+    task = load_task(f"{name}={written(folder, name, rows)}", 0)
+    assert not task.refused
+    return task.items
 
 
 def line(name: str, row: int) -> int:
@@ -118,30 +123,79 @@ def test_right_answers_pass_the_grader_of_their_task_and_wrong_ones_do_not(name,
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_without_its_right_answer_is_refused_with_its_line(name, tmp_path):
-    bad = {**ROWS[name], GOLD[name]: ""}
-    place = rf"{name}\.\w+:{line(name, 2)}\b"
-    with pytest.raises(UsageError, match=place):
-        read(tmp_path, name, ROWS[name], bad)
-    if name not in ("crows-pairs", "implicature"):
-        del bad[GOLD[name]]
-        with pytest.raises(UsageError, match=place):
-            read(tmp_path, name, ROWS[name], bad)
+def test_a_row_without_its_right_answer_is_refused_with_its_line_and_the_others_are_read(name, tmp_path):
+    empty, missing = {**ROWS[name], GOLD[name]: ""}, {k: v for k, v in ROWS[name].items() if k != GOLD[name]}
+    good = len(read(tmp_path, name, ROWS[name]))
+    task = load_task(f"{name}={written(tmp_path, name, [empty, ROWS[name], missing])}", 0)
+    assert len(task.items) == good
+    first, second = task.refused
+    for line_of, refusal in ((1, first), (3, second)):
+        assert re.match(rf"{name}\.\w+:{line(name, line_of)}\b", refusal)
+        assert "\n" not in refusal
+    with pytest.raises(UsageError, match=rf"{name}\.\w+:{line(name, 1)}\b.* \(and 1 more rows, all refused\)"):
+        read(tmp_path, name, empty, missing)
+
+
+BAD_LINES = ("{", "[1]", "7", '{"question": 3}', "null", '"text"', '"\\ud800"', "\x00", "{" * 5000)
 
 
 @pytest.mark.parametrize("name", sorted(set(ROWS) - {"crows-pairs", "implicature"}))
-@pytest.mark.parametrize("bad", ["{", "[1]", "7", '{"question": 3}', "null", '"text"'])
-def test_a_line_that_is_no_row_is_refused_with_its_line(name, bad, tmp_path):
+def test_lines_that_are_no_rows_are_refused_with_their_numbers_and_the_others_are_read(name, tmp_path):
     path = written(tmp_path, name, [ROWS[name]])
-    path.write_text(path.read_text() + "\n" + bad + "\n")
-    with pytest.raises(UsageError, match=rf"{name}\.jsonl:3\b"):
-        load_task(f"{name}={path}", 0)
+    path.write_text("\n".join([path.read_text(), *BAD_LINES]))
+    task = load_task(f"{name}={path}", 0)
+    assert len(task.items) == 1
+    assert [refusal.split()[0].rstrip(":") for refusal in task.refused] == [
+        f"{path.name}:{number}" for number in range(3, 3 + len(BAD_LINES))
+    ]
 
 
 @pytest.mark.parametrize("name", ["arc", "blimp", "hellaswag", "humaneval", "lm-eval", "proofnet", "winogrande"])
 def test_an_id_that_stands_twice_is_refused_with_both_lines(name, tmp_path):
-    with pytest.raises(UsageError, match=r"\.jsonl:2: the id .* stands in .*\.jsonl:1 already"):
-        read(tmp_path, name, ROWS[name], ROWS[name])
+    task = load_task(f"{name}={written(tmp_path, name, [ROWS[name]] * 2)}", 0)
+    assert len(task.items) == 1
+    assert re.search(r"\.jsonl:2: the id .* stands in .*\.jsonl:1 already", task.refused[0])
+
+
+def test_bad_examples_are_told_like_bad_items(tmp_path):
+    (tmp_path / "examples").mkdir()
+    asked = written(tmp_path, "piqa", [ROWS["piqa"]])
+    examples = written(tmp_path / "examples", "piqa", [{}, ROWS["piqa"]])
+    task = load_task(f"piqa={asked},{examples}", 0)
+    assert (len(task.items), len(task.pool)) == (1, 1)
+    assert task.refused == ("piqa.jsonl:1 has no 'sol1'; it has nothing",)
+
+
+def test_mmlu_is_read_without_subjects_too_as_its_validation_part_is_about(tmp_path):
+    (item,) = read(tmp_path, "mmlu", {key: value for key, value in ROWS["mmlu"].items() if key != "subject"})
+    assert (item.answer, item.meta) == ("c", {})
+
+
+def test_more_choices_than_there_are_letters_are_refused(tmp_path):
+    row = {"question": "?", "choices": [str(n) for n in range(27)], "gold": 0}
+    with pytest.raises(UsageError, match=r":1 has 27 choices; expected at most 26"):
+        read(tmp_path, "items", row)
+
+
+def test_without_examples_of_its_own_a_task_takes_them_from_its_items(tmp_path):
+    task = load_task(f"piqa={written(tmp_path, 'piqa', [ROWS['piqa']] * 4)}", 0)
+    for limit, count in ((0, 4), (2, 2), (9, 4)):
+        limited = task.limited(limit)
+        assert (len(limited.items), limited.pool) == (count, task.items)
+
+
+def test_a_limit_takes_items_of_every_stretch_and_of_every_kind():
+    task = load_task("arithmetic", 0)
+    numbers = [task.items.index(item) for item in task.limited(20).items]
+    assert [number // 10 for number in numbers] == list(range(20))
+    assert {task.items[number].meta["subject"] for number in numbers} == {"plus", "times"}
+
+
+def test_the_templates_are_among_the_files_of_a_task(tmp_path):
+    path = written(tmp_path, "implicature", [IMPLIED])
+    assert files_of(f"implicature={path}") == [path, tmp_path / "the_templates.txt"]
+    assert files_of(f"piqa={path},{path}") == [path, path]
+    assert files_of("arithmetic") == []
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -245,8 +299,8 @@ def test_columns_of_different_lengths_are_refused(tmp_path):
 def test_a_csv_row_with_too_many_fields_is_refused_with_its_line(tmp_path):
     path = written(tmp_path, "crows-pairs", [ROWS["crows-pairs"]])
     path.write_text(path.read_text() + "1,a,b,c,d\n")
-    with pytest.raises(UsageError, match=r"\.csv:3 has 5 fields; expected 4"):
-        load_task(f"crows-pairs={path}", 0)
+    (refusal,) = load_task(f"crows-pairs={path}", 0).refused
+    assert refusal.startswith("crows-pairs.csv:3 has 5 fields; expected 4")
 
 
 def sample(arguments, target, **more):
@@ -294,28 +348,70 @@ def test_our_own_form_takes_answers_to_be_written_and_refuses_equal_choices(tmp_
         read(tmp_path, "items", {"question": "?", "answer": "2", "grader": "numbers"})
 
 
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"answer": "none", "grader": "number"}, "does not pass its own grader, 'number'"),
+        ({"answer": "4", "grader": "boxed"}, "does not pass its own grader, 'boxed'"),
+        ({"answer": "return", "grader": "code"}, "expected texts `test` and `entry_point`"),
+    ],
+)
+def test_an_answer_that_its_own_grader_cannot_pass_is_refused(row, why, tmp_path):
+    with pytest.raises(UsageError, match=f":1: .*{why}"):
+        read(tmp_path, "items", {"question": "?", **row})
+
+
+VALUES = (None, True, 0, -1, 10**30, 1.5, "", " ", "\n", "%s", "_", "a _ b", "#### x", "\\boxed{", "\\boxed{ }",
+          "\u2028", [], [[]], [None], ["a"], ["a", ""], ["a"] * 30, [["a", " b"]], [["a", {}]], [["", ""]],
+          [["", ""], ["", "x"]],
+          [["a", " "], ["a", " b"]], {}, {"a": 1}, {"text": ["a"], "label": ["A"]}, {"choices": ["a"], "labels": [1]},
+          {"x": {"y": "z"}}, "A" * 100)  # fmt: skip
+MORE = ("answer", "grader", "choices", "passage", "meta", "group", "id", "task", "filter")
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_whatever_stands_in_a_field_the_row_is_an_item_that_can_be_asked_or_is_refused(name, tmp_path):
+    fields = list(ROWS[name]) + ([] if name in ("crows-pairs", "implicature") else list(MORE))
+    for field in fields:
+        rows = [{**ROWS[name], field: value} for value in VALUES]
+        try:
+            task = load_task(f"{name}={written(tmp_path, name, rows)}", 0)
+        except UsageError:
+            continue
+        for item in task.items:
+            gold_of(item)
+            assert item.grader in ("code", "math-verify") or grade(item, item.answer)
+            assert all(len(one.asked(item)) == len(item.choices) and one.solved(item) for one in PROTOCOLS.values())
+
+
 REAL = {
-    "blimp": ("blimp.jsonl.gz", 67_000),
-    "gsm8k": ("gsm8k_test.jsonl", 1319),
-    "implicature": ("implicatures_test.csv", 600 * 6),
-    "lambada": ("lambada_test.jsonl", 5153),
-    "mmlu": ("mmlu_test.jsonl.gz", 14_042),
-    "proofnet": ("proofnet_test.jsonl", 186),
+    "blimp.jsonl.gz": ("blimp", 67_000),
+    "gsm8k_test.jsonl": ("gsm8k", 1319),
+    "gsm8k_train.jsonl": ("gsm8k", 7473),
+    "implicatures_dev.csv": ("implicature", 118 * 6),
+    "implicatures_test.csv": ("implicature", 600 * 6),
+    "lambada_test.jsonl": ("lambada", 5153),
+    "mmlu_dev.jsonl.gz": ("mmlu", 285),
+    "mmlu_test.jsonl.gz": ("mmlu", 14_042),
+    "mmlu_validation.jsonl.gz": ("mmlu", 1531),
+    "proofnet_test.jsonl": ("proofnet", 186),
+    "proofnet_valid.jsonl": ("proofnet", 185),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", REAL)
-def test_every_real_item_is_read_and_passes_its_grader(name, shared_data):
-    file, count = REAL[name]
-    items = load_task(f"{name}={shared_data / 'eval' / file}", 0).items
-    assert len(items) == count
-    assert [item.id for item in items if not grade(item, item.answer)] == []
+@pytest.mark.parametrize("file", REAL)
+def test_every_real_item_is_read_and_passes_its_grader(file, shared_data):
+    name, count = REAL[file]
+    task = load_task(f"{name}={shared_data / 'eval' / file}", 0)
+    assert (len(task.items), task.refused) == (count, ())
+    assert [item.id for item in task.items if not grade(item, item.answer)] == []
 
 
 @pytest.mark.slow
 def test_every_published_solution_of_humaneval_passes_and_an_empty_one_does_not(shared_data):
     items = load_task(f"humaneval={shared_data / 'eval' / 'HumanEval.jsonl.gz'}", 0).items
     assert len(items) == 164
-    assert [item.id for item in items if not grade(item, item.answer)] == []
-    assert not any(grade(item, "    pass\n") for item in items[:10])
+    right, errors = graded(items, [(item.answer, "    pass\n") for item in items], "t")
+    assert set(errors) == {""}
+    assert set(right) == {(True, False)}

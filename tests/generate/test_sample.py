@@ -70,6 +70,15 @@ def test_equal_seeds_give_equal_texts_and_others_differ() -> None:
     assert first != one(model, [1], 12, Sampling(seed=6, temperature=1.5))
 
 
+def test_equal_prompts_of_one_batch_are_continued_differently_and_a_seed_of_its_own_makes_a_text_alone() -> None:
+    model = lively()
+    texts = [one.tokens for one in sample(model, [[1, 2]] * 4, 12, Sampling(temperature=1.5))]
+    assert len(set(map(tuple, texts))) == 4
+    together = sample(model, [[4, 4, 4], [1, 2]], 12, Sampling(temperature=1.0), seeds=[5, 77])
+    alone = sample(model, [[1, 2]], 12, Sampling(temperature=1.0), seeds=[77])
+    assert together[1].tokens == alone[0].tokens
+
+
 def test_a_text_longer_than_the_context_goes_on() -> None:
     (found,) = sample(lively(), [list(range(40))], 40, Sampling(temperature=1.0), log_probabilities=True)
     assert len(found.tokens) == len(found.log_probabilities) == 40

@@ -27,10 +27,10 @@ from libertas.gather.documents import gather
 from libertas.gather.pack import pack
 from libertas.lineage.manifest import read_manifest
 from libertas.lineage.verify import verify
+from libertas.page.markup import compact, element, embedded_json
 from libertas.serve.charts import MOST_POINTS, smoothed, thinned
 from libertas.serve.config import ReportConfig
 from libertas.serve.life import live
-from libertas.serve.markup import compact, element, embedded_json
 from libertas.serve.report import report
 from libertas.tokenize.config import TokenizeConfig
 from libertas.tokenize.store import tokenize

@@ -4,7 +4,8 @@ An n-gram found by its hash says where to look. There, each part of the item (qu
 sought on its own: a long part by its n-grams of 8 words, a short one as a whole. What lies close together is one
 overlap. It counts as
 
-- `question`, when at least 70 % of the question's words lie in common n-grams (for questions below 13 words: all);
+- `question`, when at least 70 % of the question's words, and of what these say, lie in common n-grams (for questions
+  below 13 words: all);
 - `with_answer`, when the text of the right answer is found there as well;
 - `passage`, when only 13 words or more in a row are common;
 
@@ -19,8 +20,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from libertas.curate.contamination.grams import known_grams, word_grams
 from libertas.curate.contamination.probe import ANSWER, GRAM_WORDS, ITEM_BITS, PASSAGE, QUESTION, Probe
-from libertas.curate.contamination.words import Hashes, Places, Words, folded_words, mixed, word_grams, words_of
+from libertas.curate.contamination.words import Hashes, Places, Words, folded_words, words_of
 
 SPAN_WORDS = 13
 """Words in a row that prove an overlap (Brown et al. 2020, appendix C; the Pile)."""
@@ -37,8 +39,6 @@ PART_WORDS = 4
 """Shorter parts belong to an overlap only behind what is already in it: `3` or `True` are no beginnings."""
 MOST_SPANS = 1 << 12
 """Places of one part that are looked at around one overlap."""
-BLOCK = 1 << 18
-"""Words that are looked up at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,23 @@ class _Match:
 NO_SPANS = np.empty((0, 2), np.int64)
 
 
-def find_items(texts: Sequence[str], probe: Probe) -> Iterator[Found]:
+def find_items(
+    texts: Sequence[str], probe: Probe, words: Words | None = None, done: NDArray[np.bool_] | None = None
+) -> Iterator[Found]:
     """All overlaps of some texts with the items of a probe, by text, item and place.
 
     Time is linear in the text; each overlap costs as much again as its surroundings are long.
+
+    Args:
+        texts: any; what is found in one depends on it alone.
+        probe: of the items.
+        words: of the texts, where they are known already.
+        done: items that are passed over, shape (items,); it may change between two overlaps.
     """
-    words = words_of(texts)
+    words = words_of(texts) if words is None else words
     for document, item, anchors in _anchors(words, probe):
+        if done is not None and done[item]:
+            continue
         low, high = words.first[document : document + 2].tolist()
         for place in _places(anchors - low, item, probe):
             judged = _judged(words, (low, high), place, item, probe)
@@ -100,7 +110,7 @@ def find_items(texts: Sequence[str], probe: Probe) -> Iterator[Found]:
 
 def _anchors(words: Words, probe: Probe) -> Iterator[tuple[int, int, Places]]:
     """Text, item, and first and last word of every n-gram that leads from one to the other: shape (n-grams, 2)."""
-    at, length, key = _hits(words.hashes, probe)
+    at, length, key = known_grams(words.hashes, probe.lengths.tolist(), probe.known)
     document = np.searchsorted(words.first, at, side="right") - 1
     inside = at + length <= words.first[document + 1]
     at, length, key, document = at[inside], length[inside], key[inside], document[inside]
@@ -113,22 +123,6 @@ def _anchors(words: Words, probe: Probe) -> Iterator[tuple[int, int, Places]]:
     for first, last in pairwise([*new.tolist(), len(which)]):
         some = which[first:last]
         yield int(document[some[0]]), int(item[first]), np.stack([at[some], at[some] + length[some]], axis=1)
-
-
-def _hits(hashes: Hashes, probe: Probe) -> tuple[Places, Places, Places]:
-    """Place, length and number of every n-gram that the probe knows."""
-    longest = int(probe.lengths[-1]) if len(probe.lengths) else 1
-    found = [(np.empty(0, np.int64),) * 3]
-    for block in range(0, len(hashes), BLOCK):
-        for length, grams in word_grams(hashes[block : block + BLOCK + longest - 1], probe.lengths.tolist()).items():
-            grams = mixed(grams[:BLOCK])
-            maybe = np.flatnonzero(probe.may_hold(grams))
-            number = np.minimum(np.searchsorted(probe.keys, grams[maybe]), len(probe.keys) - 1)
-            known = probe.keys[number] == grams[maybe]
-            at = maybe[known] + block
-            found.append((at, np.full(len(at), length), number[known]))
-    places, lengths, numbers = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return places, lengths, numbers
 
 
 def _reach(item: int, probe: Probe) -> int:
@@ -174,8 +168,12 @@ def _judged(words: Words, bounds: tuple[int, int], place: tuple[int, int], item:
     length, at, inside = inner[best].longest
     needed = QUESTION_COVERAGE if len(question.covered) >= SPAN_WORDS * scale else 1.0
     bits, coverage, kind = probe.said(item, shared), question.share, ""
-    if length and coverage >= needed and bits >= ITEM_BITS:
-        near = _answered(row, hull, [part for part, role in zip(parts, roles, strict=True) if role == ANSWER], scale)
+    said = probe.bits[borders[roles.index(QUESTION)] : borders[roles.index(QUESTION) + 1]]
+    weighted = float(said[question.covered].sum()) / max(float(said.sum()), 1.0)
+    if length and min(coverage, weighted) >= needed and bits >= ITEM_BITS:
+        asked = [m.spans for m, role in zip(inner, roles, strict=True) if role in (QUESTION, PASSAGE)]
+        other = _without(row, hull[0], np.concatenate(asked))
+        near = _answered(other, hull, [part for part, role in zip(parts, roles, strict=True) if role == ANSWER], scale)
         kind = "with_answer" if near else "question"
     elif length >= SPAN_WORDS * scale:
         shared[:] = False
@@ -263,6 +261,14 @@ def _extended(part: Hashes, row: Hashes, length: int, at: int, inside: int) -> t
     while at + length < len(row) and inside + length < len(part) and row[at + length] == part[inside + length]:
         length += 1
     return length, at, inside
+
+
+def _without(row: Hashes, start: int, spans: Places) -> Hashes:
+    """A row of words in which some spans, counted from `start`, are no words: no answer is found in the question."""
+    result = row.copy()
+    for first, last in spans.tolist():
+        result[start + first : start + last] = 0
+    return result
 
 
 def _answered(row: Hashes, hull: tuple[int, int], answers: Sequence[Hashes], scale: int) -> bool:

@@ -18,8 +18,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from libertas.corpus import save_array
+from libertas.curate.contamination.grams import Known, sorted_once, word_grams
 from libertas.curate.contamination.items import EvaluationItem
-from libertas.curate.contamination.words import BASE, MIXER, Hashes, Places, mixed, scale_of, word_grams, words_of
+from libertas.curate.contamination.words import BASE, MIXER, Hashes, Places, mixed, scale_of, words_of
 from libertas.lineage.artifact import WRITING
 
 GRAM_WORDS = 8
@@ -42,8 +43,6 @@ QUESTION, CHOICE, ANSWER, PASSAGE = range(4)
 SHORT_LENGTHS = (*range(SHORTEST, 8), 8, 10, 12, 14, 16, 20, 24, 28, 32, 36)
 """Lengths in words of the n-gram that leads to a short segment: the largest that fits. The number of different lengths
 is what a search costs, so scripts without spaces do not have every one."""
-FILTER_BITS = 32
-"""Bits of the filter for each n-gram: one clean n-gram of 32 passes it at most, and is looked up."""
 BATCH_WORDS = 1 << 20
 
 TEXTS = "items.arrow"
@@ -77,14 +76,10 @@ class Probe:
     texts: pa.Table
     """Columns `task`, `id`, `segments` (the texts); a row for each item."""
 
-    def may_hold(self, grams: Hashes) -> NDArray[np.bool_]:
-        """For each n-gram whether it may be among the keys; false only if it is not."""
-        place = grams >> np.uint64(64 - (len(self.filter) * 8 - 1).bit_length())
-        bit: NDArray[np.uint8] = (
-            self.filter[place >> np.uint64(3)] >> (place & np.uint64(7)).astype(np.uint8)
-        ) & np.uint8(1)
-        found: NDArray[np.bool_] = bit > 0
-        return found
+    @property
+    def known(self) -> Known:
+        """The n-grams that lead to items."""
+        return Known(self.keys, self.filter)
 
     def said(self, item: int, shared: NDArray[np.bool_]) -> float:
         """What some words of an item say, in bits; a word counts once for every different word before it."""
@@ -117,7 +112,7 @@ ARRAYS = tuple(f.name for f in fields(Probe) if f.name != "texts")
 def open_probe(folder: Path, mark: str) -> Probe:
     """The probe in a folder; `mark` tells it from another one that stood there before."""
     del mark
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r").view(np.ndarray) for name in ARRAYS}
     with pa.memory_map(str(folder / TEXTS)) as source:
         return Probe(**arrays, texts=pa.ipc.open_file(source).read_all())
 
@@ -153,15 +148,11 @@ def make_probe(folder: Path, sets: Iterable[Iterable[EvaluationItem]], sample: I
     bits = _bits(found, sample)
     keys, owners, lengths = _grams(found, bits)
     first = np.flatnonzero(np.diff(keys, prepend=keys[:1] + np.uint64(1))) if len(keys) else np.empty(0, np.int64)
-    size = max(1 << (FILTER_BITS * len(first) - 1).bit_length(), 64) if len(first) else 64
-    place = keys[first] >> np.uint64(64 - (size - 1).bit_length())
-    table = np.zeros(size // 8, np.uint8)
-    np.bitwise_or.at(table, place >> np.uint64(3), np.uint8(1) << (place & np.uint64(7)).astype(np.uint8))
     arrays = {
         "keys": keys[first],
         "begin": np.append(first, len(keys)),
         "owners": owners.astype(np.uint32),
-        "filter": table,
+        "filter": Known.of(keys[first]).filter,
         "lengths": np.array(sorted(lengths), np.int64),
         "bits": bits,
         **{name: getattr(found, name) for name in ("words", "segments", "roles", "items", "scales")},
@@ -240,8 +231,7 @@ def _bits(found: _Segments, sample: Iterable[Sequence[str]]) -> NDArray[np.float
 
 def _distinct(owner: Places, word: Places, vocabulary: int) -> Places:
     """The word of every distinct pair of a text and a word in it."""
-    result: Places = np.unique(owner * max(vocabulary, 1) + word) % max(vocabulary, 1)
-    return result
+    return sorted_once(owner * max(vocabulary, 1) + word) % max(vocabulary, 1)
 
 
 def _document_share(vocabulary: Hashes, sample: Iterable[Sequence[str]]) -> NDArray[np.float64]:

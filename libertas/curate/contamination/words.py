@@ -3,8 +3,8 @@
 Two spellings that Unicode calls compatible and caseless alike (its definition D146) have the same words: characters are
 case-folded and decomposed (NFKD) one by one, so that every normalized character still knows which one it came from.
 Marks whose order Unicode leaves open (accents, Arabic and Hebrew vowel points, Thai tones: combining class above 0),
-apostrophes and invisible characters are left out; all else that is no letter and no digit separates words. Where a
-script puts no spaces between words, each character counts as one.
+apostrophes and invisible characters are left out; all else that is no letter and no digit separates words, as do
+HTML's tags. Where a script puts no spaces between words, each character counts as one.
 
 Shape letters: C characters of a chunk, W words, D texts.
 """
@@ -13,9 +13,13 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+import libertas.kernel as kernel
+from libertas.curate.contamination.markup import unmarked
 
 HAN_SCALE, LETTERS_SCALE = 2, 5
 """Characters that stand for one English word, in scripts without spaces. Counted in the Universal Declaration of Human
@@ -168,33 +172,66 @@ def _edges(kind: NDArray[np.uint8]) -> tuple[Places, Places]:
     return np.flatnonzero(word[1:-1] & border[:-1]), np.flatnonzero(word[1:-1] & border[1:])
 
 
-def _words_of_chunk(text: str) -> tuple[Hashes, Places, Places]:
-    """Hash, start and end of each word.
-
-    A word's hash is its polynomial in the base, taken from a running sum and shifted back to the word's start, so that
-    it does not depend on where the word stands.
-    """
-    table = _table()
+def _codes(text: str) -> NDArray[np.generic]:
+    """Code points: a byte for each where that is enough."""
     if text.isascii():
-        codes: NDArray[np.generic] = np.frombuffer(text.encode("ascii"), np.uint8)
-    else:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    kind, owner = table.kind[codes], None
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def _kept(text: str) -> tuple[NDArray[np.generic], NDArray[np.uint8], Places | None]:
+    """Normalized characters without those that are left out, their kinds, and which character each came from.
+
+    The last is None where each is its own.
+    """
+    table, codes, owner = _table(), _codes(text), None
+    kind = table.kind[codes]
     if codes.dtype == np.uint32 and (kind == EXPANDS).any():
         codes, owner = _expanded(codes.astype(np.uint32), table)
         kind = table.kind[codes]
     if (ignored := kind == IGNORED).any():
         kept = np.flatnonzero(~ignored)
         codes, kind, owner = codes[kept], kind[kept], kept if owner is None else owner[kept]
+    return codes, kind, owner
+
+
+def folding_arguments(text: str) -> tuple[Any, ...]:
+    """What the native kernel has to be told to fold a text."""
+    table, codes = _table(), _codes(text)
+    return codes, codes.itemsize, table.kind, table.value, table.expansion, table.count, table.flat
+
+
+def _words_of_chunk(text: str) -> tuple[Hashes, Places, Places]:
+    """Hash, start and end of each word.
+
+    A word's hash is its polynomial in the base, taken from a running sum and shifted back to the word's start, so that
+    it does not depend on where the word stands.
+    """
+    if kernel.native is not None:
+        found = np.frombuffer(kernel.native.folded_hashes(*folding_arguments(text)), np.uint64).reshape(-1, 3)
+        return found[:, 0], found[:, 1].view(np.int64), found[:, 2].view(np.int64)
+    codes, kind, owner = _kept(text)
     starts, lasts = _edges(kind)
     powers, inverses = _powers_of_base(len(codes) + 1)
     running = np.zeros(len(codes) + 1, np.uint64)
-    np.cumsum(table.value[codes] * powers[: len(codes)] * (kind > SEPARATOR), out=running[1:])
+    np.cumsum(_table().value[codes] * powers[: len(codes)] * (kind > SEPARATOR), out=running[1:])
     hashes = mixed((running[lasts + 1] - running[starts]) * inverses[starts])
     if owner is None:
         return hashes, starts, lasts + 1
     following = np.append(owner, len(text))[lasts + 1]  # what is left out after a word's last character belongs to it
     return hashes, owner[starts], np.maximum(following, owner[lasts] + 1)
+
+
+def windows_of(text: str, size: int) -> Hashes:
+    """Hashes of every `size` characters of words in a row, whatever stands between words; shape (windows,)."""
+    codes, kind, _ = _kept(unmarked(text))
+    values = _table().value[codes[kind > SEPARATOR]]
+    if len(values) < size:
+        return np.empty(0, np.uint64)
+    powers, inverses = _powers_of_base(len(values))
+    running = np.zeros(len(values) + 1, np.uint64)
+    np.cumsum(values * inverses[: len(values)], out=running[1:])
+    return mixed((running[size:] - running[:-size]) * powers[size - 1 : len(values)])
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, int, list[int], str]]:
@@ -238,7 +275,7 @@ def _spelling(character: str) -> tuple[tuple[int, str], ...]:
 def folded_words(text: str) -> list[str]:
     """The words of a text as they are compared, made without any hash: what two equal spans have in common."""
     words, in_word = [], False
-    for kind, character in (pair for c in text for pair in _spelling(c)):
+    for kind, character in (pair for c in unmarked(text) for pair in _spelling(c)):
         if kind in (LETTER, ALONE):
             if kind == ALONE or not in_word:
                 words.append("")
@@ -262,38 +299,13 @@ def words_of(texts: Sequence[str]) -> Words:
     """The words of some texts; those of each depend on it alone. Memory: 24 bytes a word, and one chunk."""
     hashes, starts, ends = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     counts = np.zeros(len(texts) + 1, np.int64)
-    for first, at, lengths, chunk in _chunks(texts):
+    for first, at, lengths, chunk in _chunks([unmarked(text) for text in texts]):
         some, begin, end = _words_of_chunk(chunk)
         base = np.cumsum([0, *lengths[:-1]]) + np.arange(len(lengths))
-        owner = np.searchsorted(base, begin, side="right") - 1
+        inside = np.diff(np.searchsorted(begin, base), append=len(begin))
+        owner = np.repeat(np.arange(len(lengths)), inside)
         hashes.append(some)
         starts.append(begin - base[owner] + at)
         ends.append(end - base[owner] + at)
-        counts[first + 1 : first + 1 + len(lengths)] += np.bincount(owner, minlength=len(lengths))
+        counts[first + 1 : first + 1 + len(lengths)] += inside
     return Words(np.concatenate(hashes), np.concatenate(starts), np.concatenate(ends), np.cumsum(counts))
-
-
-def word_grams(hashes: Hashes, lengths: Sequence[int]) -> dict[int, Hashes]:
-    """Hashes of all n-grams of a row of words, for each length n: length -> shape (W - n + 1,), empty for short rows.
-
-    Made by doubling: of 2n words, the first n times a constant and the last n; any length from its binary digits.
-    """
-    powers = {1: hashes}
-    longest = max(lengths, default=1)
-    while 2 * max(powers) <= longest:
-        half = max(powers)
-        powers[2 * half] = _joined(powers[half], half, powers[half], half)
-    found = {}
-    for length in lengths:
-        digits = [d for d in powers if length & d]
-        whole, size = powers[digits[0]], digits[0]
-        for digit in digits[1:]:
-            whole, size = _joined(whole, size, powers[digit], digit), size + digit
-        found[length] = whole + np.uint64(length * MIXER % MODULUS)
-    return found
-
-
-def _joined(left: Hashes, size: int, right: Hashes, more: int) -> Hashes:
-    """Hashes of n-grams of `size` words, each with the `more` words that follow it."""
-    count = max(len(right) - size, 0)
-    return left[:count] * np.uint64(pow(MIXER, more, MODULUS)) + right[size : size + count]

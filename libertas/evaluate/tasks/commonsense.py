@@ -5,13 +5,13 @@ from pathlib import Path
 
 from libertas.errors import UsageError
 from libertas.evaluate.item import Item, choice_item, placed
-from libertas.evaluate.tasks.rows import Row, asked_for, chosen, items_from, json_rows, label_of
+from libertas.evaluate.tasks.rows import Entries, Row, asked_for, chosen, items_from, json_rows, label_of
 
 BRACKETED = re.compile(r"\[[^\[\]]*\]")
 """WikiHow's marks in HellaSwag, such as `[header]`."""
 
 
-def read_hellaswag(path: Path) -> list[Item]:
+def read_hellaswag(path: Path) -> Entries:
     """HellaSwag (Zellers et al. 2019): `activity_label`, `ctx_a`, `ctx_b`, `endings`, `label`; worded as in lm-eval.
 
     Endings of one video or article are a group (`source_id`).
@@ -37,7 +37,7 @@ def _unmarked(text: str) -> str:
     return BRACKETED.sub("", text.strip().replace(" [title]", ". ")).replace("  ", " ")
 
 
-def read_arc(path: Path) -> list[Item]:
+def read_arc(path: Path) -> Entries:
     """ARC (Clark et al. 2018): `question` with `stem` and `choices`, or both beside each other, and `answerKey`."""
     return items_from(path, json_rows(path), _arc)
 
@@ -57,7 +57,7 @@ def _arc(row: Row, place: str, number: str) -> Item:
     return choice_item(str(row.get("id", f"arc-{number}")), choices, gold, question=question)
 
 
-def read_piqa(path: Path) -> list[Item]:
+def read_piqa(path: Path) -> Entries:
     """PIQA (Bisk et al. 2020): `goal`, `sol1`, `sol2`, and `label`, which was published in a file of its own."""
     return items_from(path, json_rows(path), _piqa)
 
@@ -68,7 +68,7 @@ def _piqa(row: Row, place: str, number: str) -> Item:
     return choice_item(f"piqa-{number}", solutions, gold, question=asked_for(row, "goal", str, place))
 
 
-def read_winogrande(path: Path) -> list[Item]:
+def read_winogrande(path: Path) -> Entries:
     """WinoGrande (Sakaguchi et al. 2019): `sentence` with a blank `_`, `option1`, `option2`, `answer`.
 
     Partial evaluation (Trinh & Le 2018), as in lm-eval: what follows the blank is scored, given each option. The two
@@ -89,7 +89,7 @@ def _winogrande(row: Row, place: str, number: str) -> Item:
     return choice_item(name, options, gold, passage=before, ending=f" {after.strip()}", group=pair)
 
 
-def read_truthfulqa(path: Path) -> list[Item]:
+def read_truthfulqa(path: Path) -> Entries:
     """TruthfulQA, one right answer (Lin et al. 2021): `question`, `mc1_targets`: text -> 1 for the right one, else 0.
 
     It was published with the right one first; here the item's id decides its place.

@@ -6,12 +6,12 @@ from pathlib import Path
 from libertas.errors import UsageError
 from libertas.evaluate.item import Item, choice_item
 from libertas.evaluate.tasks.arithmetic import COUNT
-from libertas.evaluate.tasks.rows import Row, csv_rows, file_bytes, items_from
+from libertas.evaluate.tasks.rows import Entries, Row, csv_rows, file_bytes, items_from
 
 ANSWERS = (" yes", " no")
 
 
-def read_implicature(path: Path) -> list[Item]:
+def read_implicature(path: Path) -> Entries:
     """Conversational implicatures (Ruis et al. 2022, "... not zero-shot communicators") under each of its templates.
 
     The CSV file has `Context utterance`, `Response utterance` and `Implicature`, which begins with yes or no. Beside it
@@ -21,7 +21,7 @@ def read_implicature(path: Path) -> list[Item]:
     Which of two whole sentences is likelier is the same as which of their last words is, since all else is equal.
     """
     rows = list(csv_rows(path))
-    templates = _templates(path)
+    templates = _templates(templates_beside(path))
 
     def made(row: Row, place: str, number: str) -> list[Item]:
         keys = ("Context utterance", "Response utterance", "Implicature")
@@ -52,17 +52,29 @@ def _filled(template: str, *said: str) -> str:
     return (parts[0] + said[0] + parts[1] + said[1] + parts[2]).rstrip()
 
 
-def _templates(path: Path) -> list[tuple[str, str]]:
-    """Each template with its instruction: fields in quotes, `;` between them, the quotes within them not doubled."""
-    beside = [other for other in sorted(path.absolute().parent.iterdir()) if "template" in other.name]
+def templates_beside(path: Path) -> Path:
+    """The file of templates that stands beside a file of implicatures.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    folder = path.absolute().parent
+    beside = [other for other in sorted(folder.iterdir()) if "template" in other.name] if folder.is_dir() else []
     if len(beside) != 1:
         raise UsageError(f"{path} has {len(beside)} files with `template` in their name beside it; expected one")
+    return beside[0]
+
+
+def _templates(path: Path) -> list[tuple[str, str]]:
+    """Each template with its instruction: fields in quotes, `;` between them, the quotes within them not doubled."""
     found = []
-    for number, line in enumerate(file_bytes(beside[0]).decode(errors="replace").splitlines()[1:], 2):
+    for number, line in enumerate(file_bytes(path).decode(errors="replace").splitlines()[1:], 2):
         fields = line.strip().removeprefix('"').removesuffix('"').split('";"')
         if len(fields) != 5 or fields[0].count("%s") != 3 or not fields[0].endswith("%s"):
-            raise UsageError(f"{beside[0]}:{number} is no template: expected 5 fields, the first with three %s")
+            raise UsageError(f"{path}:{number} is no template: expected 5 fields, the first with three %s")
         found.append((fields[0].replace("\\n", "\n"), fields[3]))
+    if not found:
+        raise UsageError(f"{path} has no templates; expected a line of headings, then at least one template")
     return found
 
 

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from libertas.errors import UsageError
-from libertas.evaluate.grade import GRADERS
+from libertas.evaluate.grade import GRADERS, grade
 from libertas.evaluate.item import Item, choice_item, written_item
-from libertas.evaluate.tasks.rows import Row, asked_for, chosen, items_from, json_rows
+from libertas.evaluate.tasks.rows import Entries, Row, asked_for, chosen, items_from, json_rows
 from libertas.spelling import nearest
 
+TRIED_LATER = ("code", "math-verify")
+"""Graders that take too long to try every answer while a file is read."""
 
-def read_item_lines(path: Path) -> list[Item]:
+
+def read_item_lines(path: Path) -> Entries:
     """Items in our own form.
 
     With `question` or `passage` or both: `choices` and `gold`, the number of the right one, counted from 0; or `answer`
@@ -30,15 +33,23 @@ def _own(row: Row, place: str, number: str) -> Item:
     grader = str(row.get("grader", "exact"))
     if grader not in GRADERS or grader == "choice":
         raise UsageError(f"{place}: grader is {grader!r}; {nearest(grader, set(GRADERS) - {'choice'})}")
-    return written_item(name, asked_for(row, "answer", str, place), grader, group=group, meta=meta, **texts)
+    item = written_item(name, asked_for(row, "answer", str, place), grader, group=group, meta=meta, **texts)
+    if grader == "code" and not all(isinstance(meta.get(key), str) for key in ("test", "entry_point")):
+        raise UsageError(f"{place}: 'meta' is {meta!r:.60}; for code expected texts `test` and `entry_point` in it")
+    if grader not in TRIED_LATER and not grade(item, item.answer):
+        raise UsageError(f"{place}: 'answer' is {item.answer!r:.60}; it does not pass its own grader, {grader!r}")
+    return item
 
 
-def read_mmlu(path: Path) -> list[Item]:
-    """MMLU (Hendrycks et al. 2021): `question`, four `choices`, the number of the right one as `answer`, `subject`."""
+def read_mmlu(path: Path) -> Entries:
+    """MMLU (Hendrycks et al. 2021): `question`, four `choices`, the number of the right one as `answer`, `subject`.
+
+    The validation part is also about without subjects.
+    """
     return items_from(path, json_rows(path), _mmlu)
 
 
 def _mmlu(row: Row, place: str, number: str) -> Item:
     choices, gold = chosen(asked_for(row, "choices", list, place), asked_for(row, "answer", int, place), place)
-    question, subject = (asked_for(row, key, str, place) for key in ("question", "subject"))
-    return choice_item(f"mmlu-{number}", choices, gold, question=question, meta={"subject": subject})
+    meta = {"subject": asked_for(row, "subject", str, place)} if "subject" in row else {}
+    return choice_item(f"mmlu-{number}", choices, gold, question=asked_for(row, "question", str, place), meta=meta)

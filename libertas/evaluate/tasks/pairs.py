@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from libertas.evaluate.item import Item, choice_item, placed
-from libertas.evaluate.tasks.rows import Row, asked_for, csv_rows, items_from, json_rows
+from libertas.evaluate.tasks.rows import Entries, Row, asked_for, csv_rows, items_from, json_rows
 
 
-def read_blimp(path: Path) -> list[Item]:
+def read_blimp(path: Path) -> Entries:
     """BLiMP (Warstadt et al. 2020): `sentence_good` and `sentence_bad`; the phenomenon, `UID`, is the subject."""
     return items_from(path, json_rows(path), _blimp)
 
@@ -17,7 +17,7 @@ def _blimp(row: Row, place: str, number: str) -> Item:
     return choice_item(name, *placed(name, good, [bad]), meta={"subject": subject})
 
 
-def read_crows_pairs(path: Path) -> list[Item]:
+def read_crows_pairs(path: Path) -> Entries:
     """CrowS-Pairs (Nangia et al. 2020), a CSV file: `sent_more`, which says the stereotype, and `sent_less`.
 
     The sentence with the stereotype counts as gold: a "score" is the share of pairs where it is the likelier one, and

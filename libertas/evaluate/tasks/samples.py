@@ -7,10 +7,10 @@ from typing import Any
 
 from libertas.errors import UsageError
 from libertas.evaluate.item import Item, choice_item, written_item
-from libertas.evaluate.tasks.rows import Row, asked_for, chosen, items_from, json_rows
+from libertas.evaluate.tasks.rows import Entries, Row, asked_for, chosen, items_from, json_rows
 
 
-def read_samples(path: Path) -> list[Item]:
+def read_samples(path: Path) -> Entries:
     """Items of lm-eval 0.4: `doc_id`, `arguments` and `target` of each row; examples stand in the passage already.
 
     Score them under protocols that hide the choices: what was asked is the passage, and the choices continue it.
@@ -18,11 +18,13 @@ def read_samples(path: Path) -> list[Item]:
     return items_from(path, _once(path), _sample)
 
 
-def _once(path: Path) -> Iterator[tuple[str, Row]]:
+def _once(path: Path) -> Iterator[tuple[str, Row | UsageError]]:
     """A row for each question: lm-eval repeats it for every filter of its answers."""
     filters: dict[str, Any] = {}
     for place, row in json_rows(path):
-        if row.get("filter") == filters.setdefault(str(row.get("task", "")), row.get("filter")):
+        if isinstance(row, UsageError) or row.get("filter") == filters.setdefault(
+            str(row.get("task", "")), row.get("filter")
+        ):
             yield place, row
 
 
@@ -35,6 +37,8 @@ def _sample(row: Row, place: str, number: str) -> Item:
         return written_item(name, _target(row, place), "exact", passage=asked[0][0])
     contexts, endings = [one[0] for one in asked], [str(one[1]) for one in asked]
     if len(asked) == 1:
+        if not endings[0].strip():
+            raise UsageError(f"{place}: nothing is to follow the prompt of 'arguments'; expected a continuation")
         return written_item(name, endings[0].strip(), "continuation", passage=contexts[0])
     with_context = [n for n, context in enumerate(contexts) if context]
     if with_context and with_context[-1] < len(asked) // 2 == len(with_context):  # the rest: for acc_mutual_info

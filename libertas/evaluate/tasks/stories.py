@@ -4,7 +4,7 @@ import random
 
 from libertas.evaluate.item import Item, choice_item, placed, written_item
 from libertas.evaluate.tasks.arithmetic import COUNT, NAMES
-from libertas.evaluate.tasks.planted import SYLLABLES
+from libertas.planting import SYLLABLES
 
 OBJECTS = ("lamp", "rope", "letter", "crown", "basket", "hammer", "mirror", "candle", "blanket", "compass")
 PLACES = ("cellar", "attic", "garden", "kitchen", "stable", "library", "workshop", "tower", "chapel", "bakery")

@@ -6,10 +6,10 @@ from pathlib import Path
 from libertas.errors import UsageError
 from libertas.evaluate.grade import last_boxed, number_in
 from libertas.evaluate.item import Item, written_item
-from libertas.evaluate.tasks.rows import Row, asked_for, items_from, json_rows
+from libertas.evaluate.tasks.rows import Entries, Row, asked_for, items_from, json_rows
 
 
-def read_lambada(path: Path) -> list[Item]:
+def read_lambada(path: Path) -> Entries:
     """LAMBADA (Paperno et al. 2016): `text`, whose last word is asked for."""
     return items_from(path, json_rows(path), _lambada)
 
@@ -21,7 +21,7 @@ def _lambada(row: Row, place: str, number: str) -> Item:
     return written_item(f"lambada-{number}", word, "continuation", passage=passage)
 
 
-def read_gsm8k(path: Path) -> list[Item]:
+def read_gsm8k(path: Path) -> Entries:
     """GSM8K (Cobbe et al. 2021): `question`, and `answer`: a solution that ends with `#### NUMBER`."""
     return items_from(path, json_rows(path), _gsm8k)
 
@@ -33,7 +33,7 @@ def _gsm8k(row: Row, place: str, number: str) -> Item:
     return written_item(f"gsm8k-{number}", answer, "number", question=asked_for(row, "question", str, place))
 
 
-def read_math(path: Path) -> list[Item]:
+def read_math(path: Path) -> Entries:
     r"""MATH (Hendrycks et al. 2021): `problem`, `solution` with a last `\boxed{...}`, `type` and `level`."""
     return items_from(path, json_rows(path), _math)
 
@@ -46,12 +46,13 @@ def _math(row: Row, place: str, number: str) -> Item:
     return written_item(str(row.get("unique_id", f"math-{number}")), solution, "boxed", question=problem, meta=meta)
 
 
-def read_math_verify(path: Path) -> list[Item]:
+def read_math_verify(path: Path) -> Entries:
     """MATH, graded by the package math-verify, which also sees that two ways to write a value are the same."""
-    return [replace(item, grader="math-verify") for item in read_math(path)]
+    entries = read_math(path)
+    return [replace(entry, grader="math-verify") if isinstance(entry, Item) else entry for entry in entries]
 
 
-def read_humaneval(path: Path) -> list[Item]:
+def read_humaneval(path: Path) -> Entries:
     """HumanEval (Chen et al. 2021): `task_id`, `prompt`, `canonical_solution`, `test`, `entry_point`."""
     return items_from(path, json_rows(path), _humaneval)
 
@@ -64,7 +65,7 @@ def _humaneval(row: Row, place: str, number: str) -> Item:
     return written_item(name, solution, "code", passage=prompt, meta={"test": test, "entry_point": entry})
 
 
-def read_proofnet(path: Path) -> list[Item]:
+def read_proofnet(path: Path) -> Entries:
     """ProofNet (Azerbayev et al. 2023): a theorem in words, `nl_statement`, and in Lean, `formal_statement`.
 
     No program tells whether two formal statements say the same, so only the published one counts as right; what can

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from libertas.page.markup import compact, percent, plural
 from libertas.serve.datasheet.blocks import (
     Block,
     Cell,
@@ -18,7 +19,6 @@ from libertas.serve.datasheet.blocks import (
     in_bytes,
 )
 from libertas.serve.datasheet.figures import bar_figure, counted_years, length_figure, year_figure
-from libertas.serve.markup import compact, percent, plural
 
 Facts = Mapping[str, Any]
 LISTED = 15

@@ -3,6 +3,7 @@
 from typing import Any
 
 from libertas.curate.datasheet.questions import SAYING
+from libertas.page.markup import plural
 from libertas.serve.datasheet.blocks import (
     Block,
     Chapter,
@@ -17,7 +18,6 @@ from libertas.serve.datasheet.blocks import (
     digits,
 )
 from libertas.serve.datasheet.contents import Facts
-from libertas.serve.markup import plural
 
 SHOWN_RULES = 8
 MOST_RULES = 60

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from libertas.lineage.walk import short
+from libertas.page.markup import Child, Markup, compact, element, embedded_json, facts_list, join, percent, plural
+from libertas.page.offline import POLICY, page_script, plotly_source, static_text
 from libertas.serve.datasheet.blocks import (
     Answer,
     Block,
@@ -24,8 +26,6 @@ from libertas.serve.datasheet.blocks import (
     in_bytes,
 )
 from libertas.serve.datasheet.figures import colour
-from libertas.serve.markup import Child, Markup, compact, element, embedded_json, facts_list, join, percent, plural
-from libertas.serve.offline import POLICY, page_script, plotly_source, static_text
 
 LABEL_SHARE = 0.012
 """Share of a full-width bar that one letter of a label needs."""
@@ -44,7 +44,7 @@ def datasheet_page(facts: Mapping[str, Any], parts: Sequence[Chapter]) -> str:
         element("meta", {"name": "description", "content": summary_of(facts)}),
         element("link", {"rel": "icon", "href": "data:,"}),
         element("title", {}, f"{facts['name']}: datasheet"),
-        element("style", {}, Markup(static_text("libertas.serve", "report.css"))),
+        element("style", {}, Markup(static_text("libertas.page", "page.css"))),
         element("style", {}, Markup(static_text("libertas.serve.datasheet", "datasheet.css"))),
     ]
     links = [element("a", {"href": f"#{part.name}"}, part.label) for part in parts]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from libertas.curate.datasheet.compress import CODECS
+from libertas.page.markup import percent, plural
 from libertas.serve.datasheet.blocks import (
     Answer,
     Block,
@@ -18,7 +19,6 @@ from libertas.serve.datasheet.blocks import (
 )
 from libertas.serve.datasheet.contents import Facts, component_names
 from libertas.serve.datasheet.figures import compression_figure, topic_figure
-from libertas.serve.markup import percent, plural
 
 SHOWN_COMPONENTS = 8
 

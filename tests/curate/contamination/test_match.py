@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from making import text as made_up
 
-from libertas.curate.contamination import match
+from libertas.curate.contamination import grams
 from libertas.curate.contamination.items import EvaluationItem
 from libertas.curate.contamination.match import Found, find_items
 from libertas.curate.contamination.probe import Probe, make_probe
@@ -182,7 +182,7 @@ def test_blocks_and_batches_change_nothing(tmp_path: Path, monkeypatch: pytest.M
     probe = probe_of(tmp_path, ITEM)
     whole = list(find_items(texts, probe))
     assert [f.document for f in whole] == [0, 2, 4]
-    monkeypatch.setattr(match, "BLOCK", 10)
+    monkeypatch.setattr(grams, "BLOCK", 10)
     assert list(find_items(texts, probe)) == whole
     for found in whole:
         [alone] = find_items([texts[found.document]], probe)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libertas.curate.contamination import words as module
-from libertas.curate.contamination.words import folded_words, scale_of, word_grams, words_of
+from libertas.curate.contamination.grams import word_grams
+from libertas.curate.contamination.words import folded_words, scale_of, words_of
 
 HARD = "aB'’-_ .\n9ßﬁİΣς½Ⅳé\u0301\u05b0\u0651\u200dनि्ก็ำ中ｶﾞ각\ufdfa\u00b4\U00020000\ud800\ufe0f"
 TEXTS = st.text(st.one_of(st.sampled_from(HARD), st.characters()), max_size=60)

@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 
-from libertas.serve.markup import Markup, element
+from libertas.page.markup import Markup, element
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """Content security policy: the browser itself refuses every request, whatever a text in the page may hold."""

@@ -19,14 +19,21 @@ Child = str | int | None | Iterable["Child"]
 """What an element may hold: markup, text that gets escaped, numbers, nothing, or several of these."""
 
 
-def element(name: str, attributes: Mapping[str, str | int | None], *children: Child) -> Markup:
-    """An element; an attribute that is None is left out, one that is empty stands without a value."""
+def element(name: str, attributes: Mapping[str, str | float | None], *children: Child) -> Markup:
+    """An element; an attribute that is None is left out, one that is empty stands without a value.
+
+    Places in a drawing have two decimals at most.
+    """
     written = "".join(
-        f" {key}" if value == "" else f' {key}="{html.escape(str(value))}"'
+        f" {key}" if value == "" else f' {key}="{html.escape(_visible(_short(value)))}"'
         for key, value in attributes.items()
         if value is not None
     )
     return Markup(f"<{name}{written}>" if name in VOID else f"<{name}{written}>{join(children)}</{name}>")
+
+
+def _short(value: str | float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def join(children: Child) -> Markup:

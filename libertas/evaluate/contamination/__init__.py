@@ -1,0 +1,1 @@
+"""Evaluation items in the training documents: which, where, and what that does to a score."""

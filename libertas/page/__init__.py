@@ -1,0 +1,1 @@
+"""Pages that are one file and ask the network for nothing."""
