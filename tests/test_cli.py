@@ -174,7 +174,7 @@ def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path, small_disk: P
     fails_with_one_line(outcome, "cannot be written here", "--out")
 
 
-def test_ctrl_c_is_one_line_with_status_130_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_ctrl_c_is_one_line_with_status_130_and_the_same_command_finishes(tmp_path: Path) -> None:
     small_corpus(tmp_path / "mix", count=3000)
     program = [sys.executable, "-m", "libertas.cli", "tokenize", "mix", "--out", "tokens"]
     process = subprocess.Popen(program, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -185,4 +185,6 @@ def test_ctrl_c_is_one_line_with_status_130_and_leaves_nothing_behind(tmp_path: 
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors == "libertas: stopped; the same command continues or starts over\n"
-    assert [p.name for p in tmp_path.iterdir()] == ["mix"]
+    assert {p.name for p in tmp_path.iterdir()} <= {"mix", "tokens.partial"}  # parts that were done are kept
+    subprocess.run(program, cwd=tmp_path, check=True, capture_output=True)
+    assert {p.name for p in tmp_path.iterdir()} == {"mix", "tokens"}

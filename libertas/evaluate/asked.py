@@ -109,7 +109,7 @@ def ask_item(
     cue_alone = framed_cue(protocol.cue, asking, prompting) if "pmi" in normalizations else ""
     return AskedItem(
         item=item,
-        choices=tuple(texts if protocol.continues(item) else (text[1:] for text in texts)),
+        choices=tuple(text.removeprefix(" ") for text in texts),
         given=[ask(prompt, text, protocol.cue_of(item)) for prompt, text in pairs],
         blind=[ask(prompt, text, protocol.cue_of(nothing)) for prompt, text in blind],
         after_cue=[sheet.ask(asking, cue_alone, text) for text in texts] if "pmi" in normalizations else [],

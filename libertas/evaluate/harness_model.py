@@ -7,9 +7,10 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 
 from libertas.errors import UsageError
+from libertas.evaluate.asking import BEGIN_FIRST
+from libertas.evaluate.chat import read_prompting
 from libertas.evaluate.score import Request, fit, score
 from libertas.generate.sample import Sampling, sample
-from libertas.tokenize.bpe import closing_token
 from libertas.train.checkpoint import Checkpoint
 
 ROWS = 16
@@ -25,11 +26,17 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]  # lm-eval has no types
         """Wrap a checkpoint's model and tokenizer."""
         super().__init__()
         self.checkpoint, self.model = checkpoint, checkpoint.model
-        self.end = closing_token(checkpoint.tokenizer)
+        self.prompting = read_prompting(checkpoint.path, checkpoint.tokenizer)
+        self.end = self.prompting.end
+
+    @property
+    def prefix_token_id(self) -> int:
+        """The token that stands before what has no context."""
+        return self.prompting.begin
 
     @property
     def eot_token_id(self) -> int:
-        """The token that ends texts, and stands before one that has no context."""
+        """The token that ends texts."""
         return self.end
 
     @property
@@ -38,9 +45,11 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]  # lm-eval has no types
         return self.model.config.context
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **more: Any) -> list[int]:
-        """Token ids; nothing is ever added to them."""
+        """Token ids; the token that begins texts comes first if the model's own settings put it there."""
         ids: list[int] = self.checkpoint.tokenizer.encode(string, add_special_tokens=False).ids
-        return ids
+        begin = [self.prompting.begin]
+        wanted = self.prompting.usual == BEGIN_FIRST and add_special_tokens is not False and ids[:1] != begin
+        return [*begin, *ids] if wanted else ids
 
     def _loglikelihood_tokens(
         self, requests: list[tuple[Any, list[int], list[int]]], **more: Any
@@ -65,7 +74,10 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]  # lm-eval has no types
         counts = []
         for (text,) in [request.args for request in requests]:
             pieces = utils.get_rolling_token_windows(
-                token_list=self.tok_encode(text), prefix_token=self.end, max_seq_len=self.max_length, context_len=1
+                token_list=self.tok_encode(text),
+                prefix_token=self.prefix_token_id,
+                max_seq_len=self.max_length,
+                context_len=1,
             )
             own = [(None, *utils.make_disjoint_window(piece)) for piece in pieces]
             windows += own

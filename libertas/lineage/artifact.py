@@ -15,7 +15,7 @@ import resource
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
@@ -151,27 +151,29 @@ class Draft:
             DifferentArtifact: an interrupted one of other settings is there.
             BrokenLineage: a byte of an input has changed since it was made.
         """
-        self.partial.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.partial, os.O_RDONLY)
+        lock, ours = -1, False
         try:
+            self.partial.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.partial, os.O_RDONLY)
             self._lock(lock)
-        except UsageError:
-            os.close(lock)
-            raise
-        started, clock = datetime.now(UTC), time.monotonic()
-        try:
+            ours, started, clock = True, datetime.now(UTC), time.monotonic()
             self._prepare(resume)
             if not trusting:
                 self._check_inputs()
             yield self.partial
             self._publish(started, clock)
         except BaseException:
+            if not ours:
+                with suppress(OSError):
+                    self.partial.rmdir()  # which fails where another process has begun to fill it
+                raise
             worth_keeping = resume and self.partial.exists() and any(p.name != DRAFT for p in self.partial.iterdir())
             if not worth_keeping:
                 shutil.rmtree(self.partial, ignore_errors=True)
             raise
         finally:
-            os.close(lock)
+            if lock >= 0:
+                os.close(lock)
 
     def _prepare(self, resume: bool) -> None:
         """Empty the partial directory, or see that what lies in it is the same work, interrupted."""
