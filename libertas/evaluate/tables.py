@@ -9,7 +9,7 @@ from rich.table import Table
 def score_tables(scores: dict[str, Any]) -> list[Table]:
     """Bits per byte by component, then multiple choice by protocol; `scores` is the `libertas` part of a result."""
     rows = scores["bits_per_byte"]
-    found = [_bits_table(scores), _rivals_table(rows), _positions_table(rows[-1])] if rows else []
+    found = [_bits_table(scores), _rivals_table(rows)] if rows else []
     if scores["continuation"]["protocols"]:
         found.append(_choice_table("Which text continues the passage?", scores["continuation"]))
     return [*found, *(_choice_table(f"{name}:", task) for name, task in scores["tasks"].items())]
@@ -55,24 +55,13 @@ def _rivals_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _positions_table(whole: dict[str, Any]) -> Table:
-    """The long-context curve."""
-    notes = "later places are those of longer texts alone, so that two rows are not of the same texts"
-    headings = ("texts", "tokens", "bits per token", "bits per byte")
-    table = narrow_table("Bits by tokens read before", notes, "at least", headings)
-    for row in whole["positions"]:
-        estimates = (estimate_text(row[name], 3) for name in ("bits_per_token", "bits_per_byte"))
-        table.add_row(f"{row['after']:,}", f"{row['documents']:,}", f"{row['tokens']:,}", *estimates)
-    return table
-
-
 def _choice_table(name: str, task: dict[str, Any]) -> Table:
     rows = task["protocols"]
     first = rows[0]
     notes = [
         f"spread over protocols: {100 * task['spread']:.1f} points; blind: chosen without the passage or question",
-        "~ not told apart from chance; parts: the mean of theirs, each alike;"
-        " finds: the distance from chance that so many items find in 4 cases of 5",
+        "~: not told apart from chance; finds: the distance from it found in 4 cases of 5;\n"
+        "parts: each counts the same",
     ]
     truncated = max(row["truncated"] for row in rows)
     if truncated:
@@ -94,7 +83,7 @@ def _choice_table(name: str, task: dict[str, Any]) -> Table:
             _part(row["clean"], 1, 100),
             _part(row["contaminated"], 1, 100),
         )
-        if row["macro"]:
+        if row["macro"] and round(1000 * row["macro"]["mean"]) != round(1000 * row["accuracy"]["mean"]):
             name = f" {len(row['components']):,} parts"
             table.add_row(name, estimate_text(row["macro"], 1, 100) + " ", "", "", "", "")
     return table

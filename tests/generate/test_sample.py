@@ -44,7 +44,9 @@ def test_texts_of_other_lengths_in_one_batch_come_out_as_if_alone(positions: str
     for how in (GREEDY, Sampling(temperature=1.3, top_k=9, seed=4)):
         together = sample(model, prompts, 20, how, log_probabilities=True)
         alone = [
-            sample(model, [prompt], 20, how, seeds=[(how.seed + row * ROWS_APART) % (1 << 32)], log_probabilities=True)[0]
+            sample(model, [prompt], 20, how, seeds=[(how.seed + row * ROWS_APART) % (1 << 32)], log_probabilities=True)[
+                0
+            ]
             for row, prompt in enumerate(prompts)
         ]
         assert [c.tokens for c in together] == [c.tokens for c in alone]
