@@ -19,3 +19,8 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real test data is not at {folder}; set LIBERTAS_TEST_DATA to its folder")
     return folder
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their number: compressed ones hold the time, and all processes must collect the same tests."""
+    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) else None

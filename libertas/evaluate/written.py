@@ -12,7 +12,7 @@ from libertas.evaluate.grade import STOPS, gold_of, pass_at_k
 from libertas.evaluate.item import Item
 from libertas.evaluate.reading import Reading
 from libertas.evaluate.statistics import clustered_share
-from libertas.evaluate.tables import narrow_table
+from libertas.evaluate.tables import estimate_text, narrow_table
 from libertas.lineage.fingerprint import canonical, digest
 
 PASS_AT = (1, 5, 10, 50, 100)
@@ -154,13 +154,7 @@ def _table(name: str, rows: Sequence[Mapping[str, Any]], items: int) -> Table:
     table = narrow_table(title, "\n".join(notes), "protocol", headings)
     for row in rows:
         unnamed = "-" if row["unextracted_share"] is None else f"{100 * row['unextracted_share']:.1f}"
-        cells = [_percent(row["accuracy"]), *(_percent(row["pass_at"][k]) for k in passes)]
+        estimates = (row["accuracy"], *(row["pass_at"][k] for k in passes))
+        cells = [estimate_text(one, 1, 100) for one in estimates]
         table.add_row(row["protocol"], *cells, f"{100 * row['unfinished_share']:.1f}", unnamed)
     return table
-
-
-def _percent(found: Mapping[str, Any]) -> str:
-    mean, error, interval = f"{100 * found['mean']:.1f}", found["stderr"], found["interval"]
-    if error == 0 and interval:  # all agree, which does not make it certain
-        return f"{mean} ({100 * interval[0]:.0f}..{100 * interval[1]:.0f})"
-    return f"{mean} ±{'?' if error is None else f'{100 * error:.1f}'}"
