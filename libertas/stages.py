@@ -116,6 +116,18 @@ LOOKS = {
         ),
         render="libertas.trace.batch:batch_table",
     ),
+    "evaluate steps": Stage(
+        config="libertas.evaluate.config:StepsConfig",
+        function="libertas.evaluate.steps:evaluate_steps",
+        summary="Score other checkpoints of a run as an existing result was made.",
+        usage="RESULT [--steps STEP...] --out DIR",
+        positional="result",
+        examples=(
+            "libertas evaluate steps result --out results",
+            "libertas evaluate steps result --steps 100 200 400 --out results",
+        ),
+        render="libertas.evaluate.steps:steps_table",
+    ),
     "compare": Stage(
         config="libertas.evaluate.config:CompareConfig",
         function="libertas.evaluate.compare:compare",

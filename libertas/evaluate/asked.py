@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from blake3 import blake3
 from tokenizers import Tokenizer
 
 from libertas.evaluate.asking import PLAIN, Asking
@@ -10,6 +11,10 @@ from libertas.evaluate.chat import Prompting, framed, framed_cue
 from libertas.evaluate.encode import Pair, encode_pairs
 from libertas.evaluate.item import Item
 from libertas.evaluate.reading import Reading
+
+REMEMBERED = 8
+"""Sheets of requests, one for each task, whose tokens are kept for the next checkpoint."""
+_TOKENIZED: dict[bytes, list[Pair]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,27 @@ class RequestSheet:
         return self.numbers.setdefault((asking, prompt, continuation), len(self.numbers))
 
     def tokenized(self, tokenizer: Tokenizer, prompting: Prompting) -> list[Pair]:
-        """Every request in tokens, behind what its asking puts first."""
+        """Every request in tokens, behind what its asking puts first.
+
+        What other checkpoints with the same tokenizer are asked next is remembered.
+        """
+        key = self._key(tokenizer, prompting)
+        if key not in _TOKENIZED:
+            while len(_TOKENIZED) >= REMEMBERED:
+                del _TOKENIZED[next(iter(_TOKENIZED))]
+            _TOKENIZED[key] = self._in_tokens(tokenizer, prompting)
+        return _TOKENIZED[key]
+
+    def _key(self, tokenizer: Tokenizer, prompting: Prompting) -> bytes:
+        """Hash of all that decides the tokens."""
+        askings = {asking: repr(asking).encode() for asking in dict.fromkeys(asking for asking, _, _ in self.numbers)}
+        found = blake3(f"{tokenizer.to_str()}{prompting!r}".encode("utf-8", "replace"))
+        for asking, prompt, text in self.numbers:
+            found.update(b"%b %d %d " % (askings[asking], len(prompt), len(text)))
+            found.update(f"{prompt}{text}".encode("utf-8", "surrogatepass"))
+        return found.digest()
+
+    def _in_tokens(self, tokenizer: Tokenizer, prompting: Prompting) -> list[Pair]:
         found: dict[int, Pair] = {}
         for asking in dict.fromkeys(asking for asking, _, _ in self.numbers):
             own = {number: (prompt, text) for (how, prompt, text), number in self.numbers.items() if how == asking}

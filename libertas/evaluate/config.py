@@ -157,6 +157,18 @@ def _require_precision(precision: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepsConfig:
+    """Score other checkpoints of a run, each as an existing result was made."""
+
+    result: Path
+    """Result of the run, made by `libertas evaluate`; its settings are used."""
+    steps: tuple[int, ...] = ()
+    """Steps to score; without them, all whose checkpoints the run keeps."""
+    out: Path
+    """Folder of the results, one for each step."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompareConfig:
     """Compare results on the items that all have."""
 
