@@ -176,7 +176,7 @@ def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path, small_disk: P
 
 def test_ctrl_c_is_one_line_with_status_130_and_the_same_command_finishes(tmp_path: Path) -> None:
     small_corpus(tmp_path / "mix", count=3000)
-    program = [sys.executable, "-m", "libertas.cli", "tokenize", "mix", "--out", "tokens"]
+    program = [sys.executable, "-m", "libertas.cli", "tokenize", "mix", "--out", "tokens", "--vocabulary", "300"]
     process = subprocess.Popen(program, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not (tmp_path / "tokens.partial").exists():
         assert process.poll() is None
