@@ -32,7 +32,8 @@ class EvaluateConfig:
     shots_seed: int | None = None
     """Draws the examples; without it they are the first ones, as in MMLU's published code."""
     shared_shots: bool = True
-    """Whether all items of a subject have the same examples; otherwise each draws its own."""
+    """Whether all items of a subject have the same examples; otherwise (`--shared-shots=false`) each
+    draws its own."""
     start: str = AUTO
     """What every prompt follows: `end-of-text`, the token that ends documents; `bos`, the one that begins texts;
     `nothing`; `auto`, what the model was trained with, or an imported tokenizer's settings say."""
@@ -73,7 +74,7 @@ class EvaluateConfig:
     them. Items of tasks are looked up without it."""
     contamination: bool = True
     """Whether the items of all tasks are looked up, word for word, in the documents that the model was trained on, and
-    scores are also told without those that stand there."""
+    scores are also told without those that stand there; `--contamination=false` leaves it out."""
     out: Path
     """Directory of the result."""
     items: int = 200

@@ -29,7 +29,7 @@ SHOWN = 3
 """Items of a task that the terminal shows."""
 SHOWN_CHARACTERS = 160
 """Of what matches, in the terminal."""
-OFF = "turned off by `--contamination false`"
+OFF = "turned off by `--contamination=false`"
 
 
 @dataclass(frozen=True)
