@@ -3,7 +3,10 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+
+from rich.console import Console
 
 from libertas.corpus import CorpusWriter
 from libertas.document import Document, document_id
@@ -53,3 +56,11 @@ def small_corpus(out: Path, count: int = 120) -> Path:
     """A mixed corpus of two components; a tenth is held out."""
     documents = [document(n, ("web", "code")[n % 2]) for n in range(count)]
     return mixed_corpus(out, documents[count // 10 :], documents[: count // 10])
+
+
+def printed(parts: Iterable[object]) -> str:
+    """What a terminal of 80 columns shows of tables and lines."""
+    console = Console(width=80, record=True, file=StringIO())
+    for part in parts:
+        console.print(part)
+    return console.export_text()

@@ -14,7 +14,7 @@ from libertas.evaluate.chat import Prompting, framed, prompting_of
 from libertas.evaluate.encode import Pair
 from libertas.evaluate.item import Item
 from libertas.evaluate.reading import DEFAULT_READINGS, Compared, Reading
-from libertas.evaluate.score import Request, Scored, fit, score
+from libertas.evaluate.score import Request, fit, score
 from libertas.evaluate.shots import NONE, Shots, examples_for
 from libertas.model.transformer import Model
 
@@ -63,7 +63,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    scored: Scored
+    total: float
+    """Log-probability of all scored tokens together."""
+    tokens: int
+    likeliest: bool
     truncated: bool
     spanned: bool
 
@@ -202,7 +205,7 @@ def _found(
     if before is not None:
         before(requests)
     return {
-        number: _Found(one, truncated, pairs[number].spanned)
+        number: _Found(one.total, len(one.log_probabilities), one.likeliest, truncated, pairs[number].spanned)
         for number, one, (_, truncated) in zip(numbers, score(model, requests, title), fitted, strict=True)
     }
 
@@ -212,11 +215,11 @@ def _choice(reading: Reading, asked: AskedItem, found: Mapping[int, _Found]) -> 
         return [
             reading.score(
                 Compared(
-                    log_probability=found[number].scored.total,
+                    log_probability=found[number].total,
                     text=asked.choices[i],
-                    tokens=len(found[number].scored.log_probabilities),
-                    after_cue=found[asked.after_cue[i]].scored.total if asked.after_cue else 0.0,
-                    after_nothing=found[asked.after_nothing[i]].scored.total if asked.after_nothing else 0.0,
+                    tokens=found[number].tokens,
+                    after_cue=found[asked.after_cue[i]].total if asked.after_cue else 0.0,
+                    after_nothing=found[asked.after_nothing[i]].total if asked.after_nothing else 0.0,
                 )
             )
             for i, number in enumerate(numbers)
@@ -225,12 +228,12 @@ def _choice(reading: Reading, asked: AskedItem, found: Mapping[int, _Found]) -> 
     given = [found[number] for number in asked.given]
     compared = scores(asked.given)
     chosen = int(np.argmax(compared))
-    if reading.protocol.must_be_likeliest and not given[chosen].scored.likeliest:
+    if reading.protocol.must_be_likeliest and not given[chosen].likeliest:
         chosen = -1
     return Choice(
         item=asked.item,
         reading=reading.name,
-        log_probabilities=tuple(one.scored.total for one in given),
+        log_probabilities=tuple(one.total for one in given),
         scores=tuple(compared),
         chosen=chosen,
         answer_only=int(np.argmax(scores(asked.blind))) if asked.blind else -1,

@@ -203,12 +203,7 @@ def _measure_items(
     readings = [reading for reading in readings_put(config, task, prompting) if not writes(reading)]
     if not readings:
         return task, []
-    found: dict[str, Overlap | None] = {}
-    with progress(f"{task.name}: answers in training tokens", len(task.items)) as bar:
-        for item in task.items:
-            pair = encode_pair(model.tokenizer, PROTOCOLS["text"].prompt(item), item.answer)
-            found[item.id] = overlaps.overlap(index, pair.tokens, pair.scored) if index else None
-            bar.advance()
+    found = _overlaps(model, task, index) if index else {}
     shots = config.shots_of(task.name)
     refused: list[str] = []
     answers = answer(
@@ -220,8 +215,19 @@ def _measure_items(
     assert len(answers) == len(kept) * len(readings), f"{len(answers)} answers to {len(kept)} items"
     for line in notices(task.name, answers, refused):
         say(escape(line))
-    records = [AnswerRecord(choice, found[choice.item.id]) for choice in answers]
+    records = [AnswerRecord(choice, found.get(choice.item.id)) for choice in answers]
     return replace(task, items=kept, refused=(*task.refused, *refused)), records
+
+
+def _overlaps(model: Checkpoint, task: Task, index: TokenIndex) -> dict[str, Overlap]:
+    """By item, what its right answer behind its passage shares with the training tokens."""
+    found = {}
+    with progress(f"{task.name}: answers in training tokens", len(task.items)) as bar:
+        for item in task.items:
+            pair = encode_pair(model.tokenizer, PROTOCOLS["text"].prompt(item), item.answer)
+            found[item.id] = overlaps.overlap(index, pair.tokens, pair.scored)
+            bar.advance()
+    return found
 
 
 def _let_write(model: Checkpoint, prompting: Prompting, task: Task, config: EvaluateConfig) -> list[WrittenAnswer]:

@@ -1,7 +1,7 @@
 """Many checkpoints of one run under the same settings: how scores came about during training."""
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from libertas.errors import UsageError
 from libertas.evaluate.config import EvaluateConfig, StepsConfig
 from libertas.evaluate.result import Result, evaluate
 from libertas.evaluate.tables import narrow_table
-from libertas.lineage.manifest import Manifest, named, read_manifest
+from libertas.lineage.manifest import Manifest, named, read_manifest, recorded_settings
 from libertas.lineage.walk import parent_path
 from libertas.terminal import say
 from libertas.train.checkpoint import folder_of, saved_under, step_of
@@ -48,12 +48,7 @@ def evaluate_steps(config: StepsConfig) -> list[Result]:
 
 def _settings(path: Path, manifest: Manifest) -> EvaluateConfig:
     """The settings of a result, with its inputs where they are now."""
-    known = {field.name for field in fields(EvaluateConfig)}
-    said: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in manifest.config.items()
-        if name in known
-    }
+    said = recorded_settings(manifest, EvaluateConfig)
     inputs = {i.role: parent_path(path, i) for i in manifest.inputs if i.role in ("run", "corpus", "index")}
     cache = said.get("cache")
     beside = {"out": path, "baseline": None, "gate": False, "cache": Path(cache) if cache else None}

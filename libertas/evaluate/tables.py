@@ -30,7 +30,7 @@ def _bits_table(scores: dict[str, Any]) -> Table:
             estimate_text(row["model"], 3),
             estimate_text(row["macro"]["model"], 3),
             "-" if row["contaminated_share"] is None else f"{row['contaminated_share']:.0%}",
-            _part(row["clean"], 3),
+            part_text(row["clean"], 3),
         )
     whole = scores["bits_per_byte"][-1]
     mixed = whole["by_mixture"]
@@ -80,8 +80,8 @@ def _choice_table(name: str, task: dict[str, Any]) -> Table:
             estimate_text(row["accuracy"], 1, 100) + mark,
             "?" if row["detectable"] is None else f"{100 * row['detectable']:.1f}",
             "-" if row["answer_only"] is None else estimate_text(blind, 1, 100),
-            _part(row["clean"], 1, 100),
-            _part(row["contaminated"], 1, 100),
+            part_text(row["clean"], 1, 100),
+            part_text(row["contaminated"], 1, 100),
         )
         if row["macro"] and round(1000 * row["macro"]["mean"]) != round(1000 * row["accuracy"]["mean"]):
             name = f" {len(row['components']):,} parts"
@@ -112,7 +112,7 @@ def estimate_text(estimate: dict[str, Any] | None, digits: int, scale: float = 1
     return f"{mean} ±{scale * estimate['stderr']:.{digits}f}"
 
 
-def _part(estimate: dict[str, Any] | None, digits: int, scale: float = 1) -> str:
+def part_text(estimate: dict[str, Any] | None, digits: int, scale: float = 1) -> str:
     """A score over some of the records with their number, or a dash where there are none."""
     if estimate is None:
         return "-"

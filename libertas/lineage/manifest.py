@@ -13,7 +13,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,12 @@ NAMES = {
 def named(kind: str) -> str:
     """A kind of artifact, or a role of an input, as a sentence has it: `a corpus`, `an index`, `a token store`."""
     return NAMES.get(kind, f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}")
+
+
+def recorded_settings(manifest: Manifest, config: type[Any]) -> dict[str, Any]:
+    """What a manifest has of the settings in a config's fields, with tuples for lists; paths are as they were typed."""
+    known = {one.name for one in fields(config)}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in manifest.config.items() if k in known}
 
 
 def is_artifact(path: Path) -> bool:

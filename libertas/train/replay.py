@@ -7,7 +7,7 @@ way is compared with what the run recorded. An interrupted replay continues when
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rich.markup import escape
 from libertas.errors import BrokenLineage, DifferentArtifact, UsageError
 from libertas.lineage.artifact import PARTIAL, write_json
 from libertas.lineage.fingerprint import code_digest
-from libertas.lineage.manifest import Manifest, host_facts, is_artifact, named, read_manifest
+from libertas.lineage.manifest import Manifest, host_facts, is_artifact, named, read_manifest, recorded_settings
 from libertas.lineage.walk import parent_path
 from libertas.model.sizes import named_size
 from libertas.model.transformer import Model
@@ -97,13 +97,8 @@ def recorded(run: Path, other_code: bool = False) -> Recorded:
             "install that version, or add --other-code to see whether they are the same"
         )
     tokens = next(i for i in manifest.inputs if i.role == "tokens")
-    known = {f.name for f in fields(TrainConfig)}
-    settings: dict[str, Any] = {
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in manifest.config.items() if k in known},
-        "tokens": parent_path(saved[0], tokens),
-        "out": run,
-    }
-    return Recorded(folder, TrainConfig(**settings), manifest)
+    places = {"tokens": parent_path(saved[0], tokens), "out": run}
+    return Recorded(folder, TrainConfig(**{**recorded_settings(manifest, TrainConfig), **places}), manifest)
 
 
 def replay(config: ReplayConfig) -> Replayed:

@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 import pytest
-from rich.console import Console
+from making import printed
 
 from libertas.errors import BrokenLineage, UsageError
 from libertas.evaluate.compare import GO, INCONCLUSIVE, NO_GO, Difference, NoGo, TooFewItems, compare
@@ -67,10 +66,7 @@ def result(
 
 
 def shown(comparison: Any) -> str:
-    console = Console(width=80, record=True, file=StringIO())
-    for item in comparison_tables(comparison):
-        console.print(item)
-    return console.export_text()
+    return printed(comparison_tables(comparison))
 
 
 def ids(flips: tuple[Any, ...]) -> list[str]:

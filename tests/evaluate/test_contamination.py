@@ -3,14 +3,12 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import orjson
 import pytest
-from making import mixed_corpus
-from rich.console import Console
+from making import mixed_corpus, printed
 
 from libertas.corpus import Corpus
 from libertas.document import Document, document_id
@@ -133,10 +131,7 @@ def test_the_score_on_clean_items_is_lower_and_the_difference_is_paired(contamin
 
 
 def test_the_terminal_shows_the_text_the_document_and_the_step(contaminated):
-    console = Console(width=80, record=True, file=StringIO())
-    for table in leak_tables(Result.open(contaminated / "result").scores["libertas"]["leaks"]):
-        console.print(table)
-    text = console.export_text()
+    text = printed(leak_tables(Result.open(contaminated / "result").scores["libertas"]["leaks"]))
     for shown in (
         "clean - all",
         "items q0: question and answer; first read at step",

@@ -3,13 +3,12 @@
 import math
 import random
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import orjson
 import pytest
-from rich.console import Console
+from making import printed
 
 from libertas.corpus import CorpusWriter
 from libertas.document import Document, document_id
@@ -77,10 +76,7 @@ def config(root: Path, name: str = "result") -> EvaluateConfig:
 
 
 def shown(result: Result) -> str:
-    console = Console(width=80, record=True, file=StringIO())
-    for table in tables(result):
-        console.print(table)
-    return console.export_text()
+    return printed(tables(result))
 
 
 def test_the_planted_copy_is_found_and_leads_to_the_training_document(life):

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import numpy as np
 import orjson
 import pytest
 import torch
-from making import document, mixed_corpus
-from rich.console import Console
+from making import document, mixed_corpus, printed
 from tokenizers import Tokenizer
 
 from libertas.errors import UsageError
@@ -219,10 +217,7 @@ def test_the_stage_writes_the_report_and_says_it_in_results_and_tables(run):
     assert told["spread"] == report["tasks"]["planted-facts"]["spread"]
     assert told["lowest"]["mean"] + told["spread"] == pytest.approx(told["highest"]["mean"])
     assert (result.path / SENSITIVITY_PAGE).read_text("utf-8").startswith("<!doctype html>")
-    console = Console(width=80, record=True, file=StringIO())
-    for table in tables(result):
-        console.print(table)
-    shown = console.export_text()
+    shown = printed(tables(result))
     assert "4 questions" in shown
     assert "protocol " in shown
     assert SENSITIVITY_PAGE in shown.replace("\n", "")

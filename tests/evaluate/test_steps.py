@@ -1,11 +1,9 @@
 """Checkpoints of one run under one result's settings: the same scores, and nothing prepared twice."""
 
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from making import small_corpus
-from rich.console import Console
+from making import printed, small_corpus
 
 from libertas.errors import UsageError
 from libertas.evaluate import asked
@@ -34,10 +32,7 @@ def test_every_checkpoint_is_scored_as_the_result_was_and_the_last_one_is_that_r
     assert [result.scores["libertas"]["step"] for result in results] == [0, 1, 2]
     assert [result.path.name for result in results] == ["step-00000000", "step-00000001", "step-00000002"]
     assert (results[-1].path / RESULTS).read_bytes() == (life / "result" / RESULTS).read_bytes()
-    console = Console(width=80, record=True, file=StringIO())
-    for table in steps_table(results):
-        console.print(table)
-    shown = console.export_text()
+    shown = printed(steps_table(results))
     assert max(map(len, shown.splitlines())) <= 80
     assert "planted-facts letters" in " ".join(shown.split())
 

@@ -1,11 +1,10 @@
 """Records -> rows and tables: baselines, subjects, and what stands out from chance."""
 
 import math
-from io import StringIO
 
 import numpy as np
 import pytest
-from rich.console import Console
+from making import printed
 from test_bits_per_byte import RECORDS
 
 from libertas.evaluate.answer import Choice
@@ -77,10 +76,7 @@ def test_tables_fit_80_columns_with_every_kind_of_row():
         },
         "contamination": {"measured": False},
     }
-    console = Console(width=80, record=True, file=StringIO())
-    for table in score_tables(scores):
-        console.print(table)
-    text = console.export_text()
+    text = printed(score_tables(scores))
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 80
     for line in ("as mixed", "Pile's", "lm-eval's", "commonest place", " 2 parts", "100.0 (66..100)", "not measured"):

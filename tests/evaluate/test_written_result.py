@@ -3,12 +3,11 @@
 import json
 import random
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
+from making import printed
 
 from libertas.corpus import CorpusWriter
 from libertas.document import Document, document_id
@@ -74,10 +73,7 @@ def config(root: Path, name: str = "result", **more) -> EvaluateConfig:
 
 
 def shown(result: Result) -> str:
-    console = Console(width=80, record=True, file=StringIO())
-    for table in tables(result):
-        console.print(table)
-    return console.export_text()
+    return printed(tables(result))
 
 
 def test_what_was_learned_by_heart_is_written_and_sums_are_not(life):

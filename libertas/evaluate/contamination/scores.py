@@ -16,7 +16,7 @@ from libertas.errors import LibertasError
 from libertas.evaluate.contamination.find import ALONE, BOTH, CLASSES, CLEAN, TEMPLATED, Leak, Leaks, find_leaks
 from libertas.evaluate.contamination.steps import with_first_steps
 from libertas.evaluate.statistics import clustered_mean, paired_ratio
-from libertas.evaluate.tables import narrow_table
+from libertas.evaluate.tables import estimate_text, narrow_table, part_text
 from libertas.evaluate.task import Task
 from libertas.lineage.manifest import read_manifest
 from libertas.lineage.walk import input_of
@@ -168,8 +168,8 @@ def leak_tables(scores: Mapping[str, Any]) -> Iterator[Table | Text]:
         table = narrow_table("Scores without the items that training has seen, %", caption, "task and protocol",
                              ("all", "clean", "leaked", "clean - all"))  # fmt: skip
         for name, row in split:
-            table.add_row(Text(printable(name)), *(_percent(row[part]) for part in ("all", "clean", "leaked")),
-                          _percent(row["clean_less_all"], "+"))  # fmt: skip
+            table.add_row(Text(printable(name)), *(part_text(row[part], 1, 100) for part in ("all", "clean", "leaked")),
+                          estimate_text(row["clean_less_all"], 1, 100, "+"))  # fmt: skip
         yield table
     for task, own in scores["tasks"].items():
         yield from (line for hit in own["hits"] for line in _hit_lines(task, hit))
@@ -186,14 +186,6 @@ def _classes_table(scores: Mapping[str, Any]) -> Table:
         numbers = (own["items"], *(own["classes"][kind] for kind in CLASSES), own["too_short_to_tell"])
         table.add_row(Text(printable(task)), *(f"{number:,}" for number in numbers))
     return table
-
-
-def _percent(estimate: Mapping[str, Any] | None, sign: str = "") -> str:
-    if estimate is None:
-        return "-"
-    error = "?" if estimate["stderr"] is None else f"{100 * estimate['stderr']:.1f}"
-    count = "" if sign else f" ({estimate['n']:,})"
-    return f"{100 * estimate['mean']:{sign}.1f} ±{error}{count}"
 
 
 def _hit_lines(task: str, found: Mapping[str, Any]) -> Iterator[Text]:

@@ -27,18 +27,17 @@ def place_bias(chosen: Sequence[int], gold: Sequence[int]) -> dict[str, Any]:
     taken = np.bincount(picked[picked >= 0], minlength=places) / len(picked)
     golden = np.bincount(right, minlength=places) / len(right)
     none = float((picked < 0).mean())
-    recalls = [float((picked[right == place] == place).mean()) for place in range(places) if (right == place).any()]
+    recalls = [
+        float((picked[right == place] == place).mean()) if (right == place).any() else None for place in range(places)
+    ]
     return {
         "n": len(picked),
         "chosen": taken.tolist(),
         "gold": golden.tolist(),
-        "recall": [
-            float((picked[right == place] == place).mean()) if (right == place).any() else None
-            for place in range(places)
-        ],
+        "recall": recalls,
         "none": none,
         "total_variation": float(np.abs(taken - golden).sum() + none) / 2,
-        "recall_deviation": float(np.std(recalls)),
+        "recall_deviation": float(np.std([recall for recall in recalls if recall is not None])),
     }
 
 

@@ -28,7 +28,7 @@ from libertas.evaluate.sensitivity.choices import calibration, confidence, place
 from libertas.evaluate.sensitivity.grid import AS_PUBLISHED, GridCell, grid_for
 from libertas.evaluate.sensitivity.variance import effects, noise_of
 from libertas.evaluate.statistics import clustered_share
-from libertas.evaluate.tables import narrow_table
+from libertas.evaluate.tables import estimate_text, narrow_table
 from libertas.evaluate.task import Task
 from libertas.evaluate.trie import shared_tokens
 from libertas.model.transformer import Model
@@ -57,7 +57,7 @@ def _task_report(
     model: Model, tokenizer: Tokenizer, prompting: Prompting, task: Task, config: EvaluateConfig
 ) -> dict[str, Any]:
     asking = config.asking.resolved(prompting.usual)
-    task = Task(task.name, task.items, task.pool or task.items).limited(config.sensitivity_items)
+    task = task.limited(config.sensitivity_items)
     sizes = config.sensitivity_shots, config.sensitivity_seeds, config.sensitivity_orders
     grid = grid_for(task, *sizes, protocols=config.sensitivity_protocols)
     plan = list(grid.arranged(task.items, task.pool, asking))
@@ -229,8 +229,8 @@ def sensitivity_tables(summary: Mapping[str, Any], page: str) -> Iterable[Table 
         told = [f"{effect} {share:.0%} ({noise:.0%})" for share, noise, effect in sorted(main, reverse=True)]
         caption = "\n".join(
             [
-                f"could have been reported: {_percent(low)} ({low['protocol']}/{low['normalization']})",
-                f"to {_percent(high)} ({high['protocol']}/{high['normalization']}); noise alone, at one true score, "
+                f"could have been reported: {_reported(low)}",
+                f"to {_reported(high)}; noise alone, at one true score, "
                 f"makes {100 * task['noise']['low']:.1f} to {100 * task['noise']['high']:.1f}",
                 "of the variance between cells (in brackets what noise alone would make):",
                 *(", ".join(told[start : start + 3]) for start in range(0, len(told), 3)),
@@ -245,6 +245,5 @@ def sensitivity_tables(summary: Mapping[str, Any], page: str) -> Iterable[Table 
     yield f"plots, every cell and its first prompt: {page}"
 
 
-def _percent(cell: Mapping[str, Any]) -> str:
-    error = "?" if cell["stderr"] is None else f"{100 * cell['stderr']:.1f}"
-    return f"{100 * cell['mean']:.1f} ±{error}"
+def _reported(cell: Mapping[str, Any]) -> str:
+    return f"{estimate_text(dict(cell), 1, 100)} ({cell['protocol']}/{cell['normalization']})"
